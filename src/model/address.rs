@@ -1,0 +1,28 @@
+//! An IP address of either version in sixteen bytes.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// IPv4 is held as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2); the version stands in the flow key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub [u8; 16]);
+
+impl Address {
+    pub fn v4(octets: [u8; 4]) -> Self {
+        Self(Ipv4Addr::from(octets).to_ipv6_mapped().octets())
+    }
+
+    pub fn v6(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    pub fn ip(self) -> IpAddr {
+        Ipv6Addr::from(self.0).to_canonical()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(formatter)
+    }
+}

@@ -1,0 +1,216 @@
+//! The rows of the tables: what is measured of a flow, what is concluded from it, findings, captures.
+//!
+//! Units stand in the names; `None` means "not observed".
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::words::*;
+use super::{PacketNumber, PerDirection, Timestamp};
+
+/// What was measured of one flow, before any comparison with others.
+#[derive(Clone, Debug)]
+pub struct FlowRow {
+    pub source: Arc<str>,
+    pub flow_id: i64,
+    pub community_id: String,
+    pub capture: Arc<str>,
+    pub first_packet: i64,
+    pub interface: Option<Arc<str>>,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub end_reason: EndReason,
+
+    pub ip_version: i32,
+    pub protocol: Transport,
+    pub client_ip: String,
+    pub client_port: Option<i32>,
+    pub server_ip: String,
+    pub server_port: Option<i32>,
+    pub orientation: Orientation,
+    pub vlan: Option<i32>,
+
+    pub service: Option<Arc<str>>,
+    pub role: Option<Role>,
+    pub host: Option<String>,
+    pub host_source: Option<HostSource>,
+    pub app_protocol: Option<AppProtocol>,
+
+    pub hello: Option<HelloRow>,
+    pub tls_version: Option<String>,
+    pub server_hello_ms: Option<f64>,
+    pub tls_alert: Option<i32>,
+
+    pub volume: PerDirection<VolumeRow>,
+    pub tcp: Option<TcpRow>,
+    pub icmp: Option<IcmpRow>,
+    pub quality: Vec<Gate>,
+    /// What only the last step needs.
+    pub notes: Notes,
+}
+
+/// A ClientHello.
+#[derive(Clone, Debug)]
+pub struct HelloRow {
+    pub sni: Option<String>,
+    pub alpn: Option<String>,
+    pub bytes: i64,
+    pub segments: i64,
+    pub at_ms: f64,
+}
+
+/// Sizes and times of one direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VolumeRow {
+    pub packets: i64,
+    pub bytes: i64,
+    pub payload_bytes: i64,
+    pub payload: Option<(f64, f64, i64)>,
+    pub iat_ms: Option<(f64, f64, f64)>,
+    pub first_ms: Option<f64>,
+    pub last_ms: Option<f64>,
+    pub goodput_kbps: Option<f64>,
+}
+
+/// TCP of a flow.
+#[derive(Clone, Debug)]
+pub struct TcpRow {
+    pub state: TcpState,
+    pub history: String,
+    pub sides: PerDirection<TcpSideRow>,
+    pub handshake: bool,
+    pub syn_count: i64,
+    pub synack_count: i64,
+    pub syn_span_ms: Option<f64>,
+    pub syn_rtt_ms: Option<f64>,
+    pub ack_rtt_ms: Option<f64>,
+    pub mss: Option<i32>,
+    pub ttfb_ms: Option<f64>,
+    pub rst_direction: Option<Way>,
+    pub first_payload_fate: PayloadFate,
+    pub client_hello_retransmits: Option<i64>,
+    pub client_hello_acked: Option<bool>,
+    pub s2c_bytes_after_client_hello: Option<i64>,
+    pub outstanding: Outstanding,
+    pub silence_ms: Option<f64>,
+    pub stage: Option<Stage>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpSideRow {
+    pub syn: i64,
+    pub fin: i64,
+    pub rst: i64,
+    pub psh: i64,
+    pub retransmits: i64,
+    pub out_of_order: i64,
+    pub zero_window: i64,
+    pub ttl_min: Option<i32>,
+    pub ttl_max: Option<i32>,
+    pub ack_of_unseen_bytes: i64,
+}
+
+/// The ICMP error that quoted the flow, or the message of an ICMP flow itself.
+#[derive(Clone, Debug)]
+pub struct IcmpRow {
+    pub kind: i32,
+    pub code: i32,
+    pub from: String,
+}
+
+/// What a flow's own packets say about interference: kept beside the row until all flows are known.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Notes {
+    pub found: Vec<FoundNote>,
+    /// Words of [`Benign`].
+    pub benign: Vec<String>,
+    /// Whether application data went both ways.
+    pub exchanged: bool,
+    /// Whether an answer was owed and enough tries and time were given for it.
+    pub answer_owed: bool,
+    /// When the request was sent and until when its answer was waited for.
+    pub waited: Option<(i64, i64)>,
+}
+
+/// What a detector found, without what it is worth.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FoundNote {
+    pub detector: String,
+    pub items: Vec<ItemNote>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemNote {
+    pub id: String,
+    pub mechanism: String,
+    /// Microseconds.
+    pub time: i64,
+    /// File (its path) and number.
+    pub packets: Vec<(Arc<str>, i64)>,
+    pub says: String,
+    pub unless: String,
+}
+
+/// What is concluded for one flow.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    pub vantage: Vantage,
+    pub outcome: Outcome,
+    pub verdict: Verdict,
+    pub mechanism: Option<Mechanism>,
+    pub drop_direction: Option<Way>,
+    pub trigger: Option<Trigger>,
+    pub score: f64,
+    pub flow_confidence: f64,
+    pub confidence: f64,
+    pub certainty: Option<Certainty>,
+    pub evidence: Vec<String>,
+    pub alternative: Option<String>,
+}
+
+/// One detector that fired on one flow.
+#[derive(Clone, Debug)]
+pub struct FindingRow {
+    pub source: Arc<str>,
+    pub flow_id: i64,
+    pub detector: String,
+    pub verdict: Verdict,
+    pub mechanism: Mechanism,
+    pub score: f64,
+    pub confidence: f64,
+    pub certainty: Certainty,
+    pub items: Vec<String>,
+    pub item_scores: Vec<f64>,
+    pub packets: Vec<i64>,
+    pub packet_captures: Vec<String>,
+    pub time: Timestamp,
+    pub evidence: Vec<String>,
+}
+
+/// One file that was read.
+#[derive(Clone, Debug)]
+pub struct CaptureRow {
+    pub source: Arc<str>,
+    pub path: Arc<str>,
+    pub content_hash: Option<String>,
+    pub format: Option<&'static str>,
+    pub bytes: i64,
+    pub packets: i64,
+    pub decoded: i64,
+    pub undecoded: i64,
+    pub not_ip: i64,
+    pub fragments: i64,
+    pub first_time: Option<Timestamp>,
+    pub last_time: Option<Timestamp>,
+    pub link_types: Vec<i32>,
+    pub snaplen: Option<i64>,
+    pub complete: bool,
+    pub error: Option<String>,
+    pub truncated_packets: i64,
+}
+
+/// A packet by file and number, for people.
+pub fn packet_note(packet: PacketNumber, path_of: &impl Fn(super::FileId) -> Arc<str>) -> (Arc<str>, i64) {
+    (path_of(packet.file()), packet.number() as i64)
+}

@@ -1,0 +1,343 @@
+//! The closed word lists of the tables: each word once, with its meaning, in the order in which the tables declare it.
+
+/// An enumeration whose values are words of the tables.
+pub trait Word: Copy + Sized + 'static {
+    /// Every value in declared order.
+    const ALL: &'static [Self];
+    fn word(self) -> &'static str;
+    /// One line for the schema.
+    fn meaning(self) -> &'static str;
+    /// Position in the declared order.
+    fn index(self) -> usize;
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.word() == word)
+    }
+}
+
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($value:ident = $word:literal : $meaning:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $(#[doc = $meaning] $value,)+ }
+
+        impl Word for $name {
+            const ALL: &'static [Self] = &[$(Self::$value,)+];
+            fn word(self) -> &'static str {
+                match self { $(Self::$value => $word,)+ }
+            }
+            fn meaning(self) -> &'static str {
+                match self { $(Self::$value => $meaning,)+ }
+            }
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+words! {
+    /// What the network did to a flow.
+    Verdict {
+        Ok = "ok": "the network let the flow through, or what ended it is proven innocent",
+        RstInjection = "rst_injection": "a forged or rewritten reset, whatever it followed",
+        SniDrop = "sni_drop": "drop, silence or freeze at or after a ClientHello that carries an SNI",
+        ProtocolBlock = "protocol_block": "the same without SNI or TLS",
+        QuicDrop = "quic_drop": "QUIC Initials are dropped",
+        HttpBlock = "http_block": "block page, redirect or drop after an HTTP request",
+        IpBlock = "ip_block": "the address is cut off",
+        Throttling = "throttling": "the rate is held down",
+        DnsManipulation = "dns_manipulation": "the answer to a name is forged, removed or held back",
+        CallBlock = "call_block": "relays or media of a call are cut",
+        TlsMitm = "tls_mitm": "the certificate belongs to somebody else",
+        Unreachable = "unreachable": "no answer, refused or silent, and nothing that tells interference from a dead host",
+        Unknown = "unknown": "nothing can be said: too little was captured, or no answer is owed",
+    }
+}
+
+impl Verdict {
+    /// Whether the word accuses the network.
+    pub fn is_interference(self) -> bool {
+        !matches!(self, Self::Ok | Self::Unreachable | Self::Unknown)
+    }
+}
+
+words! {
+    /// What this vantage saw of the interference.
+    Mechanism {
+        HelloUnacked = "hello_unacked": "the ClientHello was never acknowledged",
+        HelloAckedThenSilent = "hello_acked_then_silent": "the ClientHello was acknowledged, then silence",
+        CutAfterPackets = "cut_after_packets": "some packets after the ClientHello, then silence",
+        VolumeFreeze = "volume_freeze": "the transfer froze in the middle",
+        FirstPayloadUnacked = "first_payload_unacked": "the first payload was never acknowledged",
+        SynUnanswered = "syn_unanswered": "SYNs were not answered",
+        SynAckUnacked = "synack_unacked": "SYN/ACKs were not acknowledged",
+        RstFromServerSide = "rst_from_server_side": "a reset that claims to come from the server",
+        RstFromClientSide = "rst_from_client_side": "a reset that claims to come from the client",
+        RstBothSides = "rst_both_sides": "resets that claim to come from both ends",
+        RstReplacesAnswer = "rst_replaces_answer": "the server's answer was rewritten to a reset",
+        SynRst = "syn_rst": "a reset beside the server's own answer to the SYN",
+        IcmpUnreachable = "icmp_unreachable": "an ICMP error refused the flow",
+        InitialUnanswered = "initial_unanswered": "QUIC Initials were not answered",
+        Policing = "policing": "packets above a rate are dropped",
+        Shaping = "shaping": "packets above a rate are held in a queue",
+        RandomLoss = "random_loss": "packets are dropped at random",
+        DnsForged = "dns_forged": "a forged DNS answer",
+        DnsForgedNxdomain = "dns_forged_nxdomain": "a forged DNS answer that denies the name",
+        DnsRemoved = "dns_removed": "the resolver no longer knows the name",
+        DnsRefused = "dns_refused": "the resolver refuses the name",
+        DnsNoAnswer = "dns_no_answer": "the resolver does not answer for the name",
+        StunUnanswered = "stun_unanswered": "requests to call relays were not answered",
+        MediaCut = "media_cut": "media stopped in one direction",
+        BlockPage = "block_page": "a block page instead of the answer",
+        Redirect = "redirect": "a redirect instead of the answer",
+        RequestUnacked = "request_unacked": "the HTTP request was never acknowledged",
+        Certificate = "certificate": "a certificate of another authority",
+        Residual = "residual": "a later connection of the same client is cut for what an earlier one said",
+    }
+}
+
+words! {
+    /// What the interference was keyed on.
+    Trigger {
+        Sni = "sni": "the name in the ClientHello",
+        HttpHost = "http_host": "the Host of an HTTP request",
+        DnsName = "dns_name": "the name asked for",
+        ServerIp = "server_ip": "the server's address",
+        ServerPort = "server_port": "the server's port",
+        Protocol = "protocol": "the protocol itself",
+        TlsFingerprint = "tls_fingerprint": "the client's TLS fingerprint",
+        Combined = "combined": "two of these together",
+        Undetermined = "undetermined": "nothing was compared that could tell",
+    }
+}
+
+words! {
+    /// What the user got.
+    Outcome {
+        Worked = "worked": "the exchange went through",
+        Degraded = "degraded": "it began to work and was cut or slowed",
+        Failed = "failed": "the user got nothing",
+        Unknown = "unknown": "the capture does not show it",
+    }
+}
+
+words! {
+    /// How far an accusation of interference is supported.
+    Certainty {
+        Suspicion = "suspicion": "one weak sign; confidence below one half",
+        Anomaly = "anomaly": "two independent families of evidence, or a decisive one",
+        Likely = "likely": "matched controls agree",
+        Confirmed = "confirmed": "a repeated packet contradiction with controls, or proof from both ends",
+    }
+}
+
+words! {
+    /// Where the capture was taken.
+    Vantage {
+        Client = "client": "at or near the client",
+        Server = "server": "at or near the server",
+        Transit = "transit": "between the two",
+        Unknown = "unknown": "the packets do not tell",
+    }
+}
+
+words! {
+    /// Why a flow ended.
+    EndReason {
+        Fin = "fin": "both ends closed",
+        Rst = "rst": "a reset was seen",
+        Timeout = "timeout": "silence longer than the timeout",
+        CaptureEnd = "capture_end": "the capture ended first",
+        Reused = "reused": "a new connection took over the address pair",
+        Evicted = "evicted": "memory was needed",
+    }
+}
+
+words! {
+    /// What carries the flow.
+    Transport {
+        Tcp = "tcp": "TCP",
+        Udp = "udp": "UDP",
+        Icmp = "icmp": "ICMP and ICMPv6",
+        Sctp = "sctp": "SCTP",
+        Other = "other": "any other IP protocol",
+    }
+}
+
+words! {
+    /// How client and server were told apart.
+    Orientation {
+        Syn = "syn": "the SYN names the client",
+        SynAck = "syn_ack": "the SYN/ACK names the server",
+        App = "app": "the first application bytes name the client",
+        Port = "port": "one port is a registered service port and the other is not",
+        FirstPacket = "first_packet": "the sender of the first packet is taken for the client",
+    }
+}
+
+words! {
+    /// Which fact gave the host.
+    HostSource {
+        TlsSni = "tls_sni": "the SNI of a TLS ClientHello",
+        QuicSni = "quic_sni": "the SNI of a QUIC Initial",
+        HttpHost = "http_host": "the Host of an HTTP request",
+        Dns = "dns": "a DNS answer that this client got",
+        IpPrefix = "ip_prefix": "the address alone, by prefix",
+        Wire = "wire": "the first bytes on the wire",
+    }
+}
+
+words! {
+    /// What a host of a service is for.
+    Role {
+        Chat = "chat": "messages and signalling",
+        Media = "media": "pictures, video, files",
+        Call = "call": "voice and video calls",
+        Web = "web": "pages",
+        Api = "api": "registration, telemetry, other interfaces",
+        Push = "push": "notifications",
+    }
+}
+
+words! {
+    /// The protocol inside the transport.
+    AppProtocol {
+        Tls = "tls": "TLS",
+    }
+}
+
+words! {
+    /// What became of the client's first payload.
+    PayloadFate {
+        Answered = "answered": "the server answered with payload",
+        AckedThenSilent = "acked_then_silent": "acknowledged, then no payload of the server",
+        NeverAcked = "never_acked": "never acknowledged",
+        Reset = "reset": "a reset came before any payload of the server",
+        Closed = "closed": "the server closed without payload",
+        Alert = "alert": "the server answered with a TLS alert",
+        NoPayload = "none": "the client sent no payload",
+    }
+}
+
+words! {
+    /// What was still owed when the flow fell silent.
+    Outstanding {
+        ClientUnacked = "client_unacked": "bytes of the client were not acknowledged",
+        RequestPending = "request_pending": "the client's last payload was acknowledged but not answered",
+        TlsRecord = "tls_record": "the server had begun a TLS record and not finished it",
+        ServerUnacked = "server_unacked": "bytes of the server were not acknowledged",
+        Nothing = "none": "nothing",
+    }
+}
+
+words! {
+    /// A direction of packets.
+    Way {
+        C2s = "c2s": "from client to server",
+        S2c = "s2c": "from server to client",
+        Both = "both": "both ways",
+        Unknown = "unknown": "not proven",
+    }
+}
+
+words! {
+    /// How far a TCP connection had come (SIGCOMM 2023, "Global, Passive Detection of Connection Tampering").
+    Stage {
+        PostSyn = "post_syn": "after the SYN",
+        PostAck = "post_ack": "after the handshake",
+        PostPsh = "post_psh": "after the first payload",
+        Later = "later": "after more payload",
+    }
+}
+
+words! {
+    /// Zeek's conn_state.
+    TcpState {
+        S0 = "S0": "connection attempt seen, no reply",
+        S1 = "S1": "connection established, not terminated",
+        Sf = "SF": "normal establishment and termination",
+        Rej = "REJ": "connection attempt rejected",
+        S2 = "S2": "established, close attempt by the client only",
+        S3 = "S3": "established, close attempt by the server only",
+        Rsto = "RSTO": "established, the client's side sent a reset",
+        Rstr = "RSTR": "the server's side sent a reset",
+        Rstos0 = "RSTOS0": "the client's side sent a SYN and then a reset, no SYN/ACK was seen",
+        Rstrh = "RSTRH": "the server's side sent a SYN/ACK and then a reset, no SYN was seen",
+        Sh = "SH": "the client's side sent a SYN and then a FIN, no SYN/ACK was seen",
+        Shr = "SHR": "the server's side sent a SYN/ACK and then a FIN, no SYN was seen",
+        Oth = "OTH": "no SYN seen, traffic in midstream",
+    }
+}
+
+words! {
+    /// A gate of capture quality that a flow fails: what depends on it is not claimed.
+    Gate {
+        Midstream = "midstream": "no SYN was seen",
+        TruncatedEnd = "truncated_end": "the capture ended too soon after the silence began",
+        Snaplen = "snaplen": "one of the first payload packets was cut by the snap length",
+        Loss = "loss": "an end acknowledged bytes that the capture does not hold",
+        Oneway = "oneway": "one direction is missing although the other acknowledges data",
+        Reorder = "reorder": "timestamps of the flow go back by more than 1 ms",
+        Offload = "offload": "segments are larger than the negotiated maximum",
+    }
+}
+
+words! {
+    /// A family of evidence: items of one family depend on each other, so that only the strongest counts.
+    Family {
+        Contradiction = "contradiction": "packets that cannot come from one and the same machine",
+        Timing = "timing": "packets that come too early or instead of another",
+        Form = "form": "resets that no conforming stack sends",
+        Stage = "stage": "how far the flow came before it was cut",
+        Control = "control": "comparison with other flows",
+    }
+}
+
+words! {
+    /// An innocent explanation. Where it is proven the verdict is `ok`.
+    Benign {
+        OwnReset = "own_reset": "the side at which the capture was taken reset the connection itself",
+        Refused = "refused": "the port was closed: RST+ACK with the form that answers a SYN",
+        Alert = "alert": "the server refused with a TLS alert",
+        Closed = "closed": "an end closed the connection with a FIN before the reset",
+        IdleReset = "idle_reset": "a reset after a long idle time, as load balancers send it",
+        ServerAbort = "server_abort": "a reset with the form of an application that gives up",
+        HungServer = "hung_server": "a server that acknowledges and does not answer",
+        DeadServer = "dead_server": "a server or path that died",
+        ReceiverWindow = "receiver_window": "the receiver had closed its window",
+        PathMtu = "path_mtu": "only full-size packets are lost",
+        EarlyGiveUp = "early_give_up": "the client gave up before an answer was due",
+        Outage = "outage": "other names on the same server failed too",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds<W: Word + PartialEq + std::fmt::Debug>() {
+        for (position, value) in W::ALL.iter().enumerate() {
+            assert_eq!(value.index(), position);
+            assert_eq!(W::from_word(value.word()), Some(*value), "a word names one value");
+            assert!(!value.meaning().is_empty());
+        }
+    }
+
+    #[test]
+    fn every_word_leads_back_to_its_value() {
+        holds::<Verdict>();
+        holds::<Mechanism>();
+        holds::<Trigger>();
+        holds::<TcpState>();
+        holds::<Gate>();
+        holds::<Benign>();
+        holds::<Outstanding>();
+    }
+
+    #[test]
+    fn only_accusations_are_interference() {
+        let harmless: Vec<_> = Verdict::ALL.iter().filter(|verdict| !verdict.is_interference()).map(|verdict| verdict.word()).collect();
+        assert_eq!(harmless, ["ok", "unreachable", "unknown"]);
+    }
+}
