@@ -5,4 +5,5 @@
 
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod model;
