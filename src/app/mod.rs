@@ -1,0 +1,20 @@
+//! Facts from the first bytes of a stream.
+//! In:  contiguous bytes from the start of one direction, as many as there are yet.
+//! Out: a fact, or "more bytes may tell", or "this will never be one".
+//! Promises: pure functions over bytes that anyone may have written: no panic, no unbounded work, nothing kept. One file per protocol.
+//! Not here: whose bytes they are, when they came, what they prove.
+
+mod cursor;
+pub mod tls;
+
+pub use cursor::{Cursor, ParseError};
+
+/// What the bytes known so far give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading<T> {
+    Done(T),
+    /// Not enough yet.
+    More,
+    /// These bytes are something else.
+    Not,
+}
