@@ -7,5 +7,7 @@
 
 pub mod app;
 pub mod capture;
+pub mod flow;
 pub mod model;
 pub mod packet;
+pub mod shard;

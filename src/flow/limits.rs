@@ -1,0 +1,26 @@
+//! Every bound of the flow engine, with its reason.
+
+use crate::model::Span;
+
+/// Packets logged from the start of a flow: the handshake, a ClientHello over several segments, its answer, and the retries of both.
+pub const LOG_HEAD_PACKETS: usize = 32;
+/// Packets logged from the end: a silence is told by what came before it and what was repeated in it.
+pub const LOG_TAIL_PACKETS: usize = 32;
+/// SYN, FIN and RST packets logged from between the two.
+pub const LOG_MARKED_PACKETS: usize = 32;
+/// Bytes kept of the start of a stream: two whole TLS records with their headers (RFC 8446 section 5.1), since large hellos are split over records.
+pub const HEAD_BYTES_MAX: usize = 2 * (16 * 1024 + 5);
+/// Segments kept ahead of a hole at the start of a stream.
+pub const HEAD_SEGMENTS_AHEAD_MAX: usize = 32;
+/// Bytes of stream heads kept by one shard; beyond it new heads are not kept. 64 shards hold 1 GiB at most.
+pub const SHARD_HEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Holes remembered in a direction: bytes that were skipped and may still come.
+pub const HOLES_MAX: usize = 8;
+/// The largest window that TCP knows (RFC 7323 section 2.3): a number further away belongs to another connection or is forged.
+pub const WINDOW_MAX: i32 = 1 << 30;
+/// Bytes that arrive this soon behind later ones were reordered, not repeated (as tshark holds it, where no round trip is known).
+pub const REORDER_SPAN: Span = Span::from_millis(3);
+/// How long a flow stays open after a reset or after both FINs, for stragglers.
+pub const LINGER: Span = Span::from_secs(10);
+/// Payload packets per direction in which the snap length matters to what is read from them.
+pub const SNAP_CHECKED_PACKETS: u64 = 10;

@@ -1,0 +1,88 @@
+//! The small records of packets that a TCP flow keeps: its first, its last, and every SYN, FIN and RST between.
+
+use std::collections::VecDeque;
+
+use crate::model::{PacketNumber, SeqNumber, Side, Timestamp};
+use crate::packet::{Packet, Segment, TcpFlags};
+
+use super::limits;
+
+/// What is remembered of one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketRecord {
+    pub time: Timestamp,
+    pub number: PacketNumber,
+    pub seq: SeqNumber,
+    pub ack: SeqNumber,
+    pub payload_bytes: u32,
+    /// Payload bytes that no earlier packet of this side had carried.
+    pub new_bytes: u32,
+    pub window: u16,
+    pub flags: TcpFlags,
+    pub sender: Side,
+}
+
+impl PacketRecord {
+    pub(super) fn new(packet: &Packet, segment: &Segment, new_bytes: u32) -> Self {
+        Self {
+            time: packet.time,
+            number: packet.number,
+            seq: segment.seq,
+            ack: segment.ack,
+            payload_bytes: packet.payload_bytes,
+            new_bytes,
+            window: segment.window,
+            flags: segment.flags,
+            sender: packet.sender,
+        }
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.flags.has(TcpFlags::RST)
+    }
+
+    /// The sequence number behind the last byte of payload.
+    pub fn payload_end(&self) -> SeqNumber {
+        self.seq.plus(self.payload_bytes)
+    }
+}
+
+/// Packets in trace order; the gap between head and tail holds the marked ones only.
+#[derive(Debug, Default)]
+pub struct PacketLog {
+    head: Vec<PacketRecord>,
+    marked: Vec<PacketRecord>,
+    tail: VecDeque<PacketRecord>,
+}
+
+impl PacketLog {
+    pub(super) fn add(&mut self, record: PacketRecord) {
+        if self.head.len() < limits::LOG_HEAD_PACKETS {
+            self.head.push(record);
+            return;
+        }
+        if self.tail.len() == limits::LOG_TAIL_PACKETS {
+            self.tail.pop_front().filter(is_marked).into_iter().for_each(|leaving| self.mark(leaving));
+        }
+        self.tail.push_back(record);
+    }
+
+    fn mark(&mut self, record: PacketRecord) {
+        if self.marked.len() < limits::LOG_MARKED_PACKETS {
+            self.marked.push(record);
+        }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &PacketRecord> + Clone {
+        self.head.iter().chain(&self.marked).chain(&self.tail)
+    }
+
+    /// The first packets, none left out between them.
+    pub fn head(&self) -> &[PacketRecord] {
+        &self.head
+    }
+}
+
+fn is_marked(record: &PacketRecord) -> bool {
+    record.flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0
+}

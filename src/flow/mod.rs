@@ -1,0 +1,108 @@
+//! Flows from packets.
+//! In:  the packets of one shard, in trace order.
+//! Out: a [`Flow`] when it ends: by FIN, RST, silence, a new connection, or the end of the trace.
+//! Promises: time comes with the packet, never from a clock; how packets were batched changes nothing; memory per flow is bounded by named limits.
+//! Not here: what the bytes say (`app`), whose they are (`service`), what they prove (`detect`).
+
+pub mod limits;
+mod log;
+mod stream;
+mod table;
+mod tcp;
+mod volume;
+
+pub use log::{PacketLog, PacketRecord};
+pub use stream::{Contiguous, StreamHead};
+pub use table::{Ended, FlowTable, Slot, Timeouts};
+pub use tcp::{Handshake, Tcp, TcpSide};
+pub use volume::Volume;
+
+use crate::model::words::EndReason;
+use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, Side, Timestamp};
+use crate::packet::{Body, IcmpError, Packet};
+
+/// One bidirectional flow as far as it has been seen. The hot part: the cold part of TCP is boxed.
+pub struct Flow {
+    pub key: FlowKey,
+    pub first_packet: PacketNumber,
+    pub first_sender: Side,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// Trace clock of the last packet.
+    clock: Timestamp,
+    pub vlan: Option<u16>,
+    pub volume: PerSide<Volume>,
+    pub tcp: Option<Box<Tcp>>,
+    /// The first ICMP error that quoted a packet of this flow, and the side that had sent it.
+    pub icmp_error: Option<Box<(IcmpError, Side)>>,
+    /// The largest step back of timestamps, in nanoseconds.
+    pub back_step: i64,
+    /// Whether one of the first payload packets was cut by the snap length.
+    pub snapped: bool,
+}
+
+/// What a packet brought to its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether the payload goes to the reader of the stream: it may hold bytes not seen before.
+    pub feeds_stream: bool,
+}
+
+impl Flow {
+    pub fn new(packet: &Packet) -> Self {
+        Self {
+            key: packet.key,
+            first_packet: packet.number,
+            first_sender: packet.sender,
+            start: packet.time,
+            end: packet.time,
+            clock: packet.clock,
+            vlan: packet.vlan,
+            volume: PerSide::default(),
+            tcp: (packet.key.protocol == Protocol::TCP).then(Box::default),
+            icmp_error: None,
+            back_step: 0,
+            snapped: false,
+        }
+    }
+
+    /// Takes in the next packet of the flow.
+    pub fn update(&mut self, packet: &Packet) -> Progress {
+        self.back_step = self.back_step.max((self.end - packet.time).0);
+        self.start = self.start.min(packet.time);
+        self.end = self.end.max(packet.time);
+        self.clock = packet.clock;
+        let volume = &mut self.volume[packet.sender];
+        if packet.payload.captured < packet.payload_bytes && volume.payload_packets < limits::SNAP_CHECKED_PACKETS {
+            self.snapped = true;
+        }
+        volume.add(packet);
+        match (&packet.body, &mut self.tcp) {
+            (Body::Tcp(segment), Some(tcp)) => tcp.update(packet, segment),
+            _ => Progress { feeds_stream: packet.payload_bytes > 0 },
+        }
+    }
+
+    /// Remembers an ICMP error that quotes a packet which `sender` had sent.
+    pub fn quoted(&mut self, error: IcmpError, sender: Side) {
+        self.icmp_error.get_or_insert_with(|| Box::new((error, sender)));
+    }
+
+    /// Why the flow ended, given what ended its life in the table.
+    pub fn end_reason(&self, ended: Ended) -> EndReason {
+        match &self.tcp {
+            Some(tcp) if tcp.reset_seen() => EndReason::Rst,
+            Some(tcp) if tcp.closed_by_both() => EndReason::Fin,
+            _ => match ended {
+                Ended::Timeout => EndReason::Timeout,
+                Ended::CaptureEnd => EndReason::CaptureEnd,
+                Ended::Reused => EndReason::Reused,
+                Ended::Evicted => EndReason::Evicted,
+            },
+        }
+    }
+
+    pub fn packets(&self) -> u64 {
+        self.volume.0.iter().map(|volume| volume.packets).sum()
+    }
+}

@@ -1,0 +1,220 @@
+//! One shard: the flows whose keys hash to it, and the readers of their first bytes.
+//! In:  the shard's packets of a round, in capture order.
+//! Out: a [`Conversation`] when a flow ends: the flow and the facts read from its streams.
+//! Promises: one thread, no I/O, no clock, no lock; the same packets give the same conversations however they were batched.
+//! Not here: what the facts prove (`detect`), whose the host is (`service`).
+
+use crate::app::Reading;
+use crate::app::tls::{self, Alert, ClientHello, Message, ServerHello};
+use crate::flow::{Contiguous, Ended, Flow, FlowTable, Slot, StreamHead, Timeouts, limits};
+use crate::model::words::{EndReason, Orientation};
+use crate::model::{PacketNumber, PerSide, Side, Timestamp};
+use crate::packet::{Body, Packet};
+
+/// How many shards a source has: fixed, so that nothing depends on the machine. Enough for 64 cores.
+pub const SHARDS: usize = 64;
+
+/// The shard of a key, by bits of its hash that the table inside the shard does not use.
+pub fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
+}
+
+/// A flow that has ended, and what its first bytes said.
+pub struct Conversation {
+    pub flow: Flow,
+    pub facts: Option<Box<Facts>>,
+    pub client: Side,
+    pub orientation: Orientation,
+    pub end_reason: EndReason,
+    /// Up to when more packets of the flow would have been seen.
+    pub watched_until: Timestamp,
+}
+
+/// What was read, by the side that sent it.
+#[derive(Debug, Default)]
+pub struct Facts {
+    pub client_hello: Option<(Side, Seen<ClientHello>)>,
+    pub server_hello: Option<(Side, Seen<ServerHello>)>,
+    pub alert: Option<(Side, Seen<Alert>)>,
+    /// A TLS record was the first thing this side sent.
+    pub tls: PerSide<bool>,
+    heads: PerSide<Head>,
+}
+
+/// A fact, and the packet that completed it.
+#[derive(Clone, Debug)]
+pub struct Seen<T> {
+    pub fact: T,
+    pub time: Timestamp,
+    pub packet: PacketNumber,
+    /// Segments that its bytes came in.
+    pub segments: u32,
+}
+
+/// The reader of one side's first bytes.
+#[derive(Debug, Default)]
+enum Head {
+    /// No payload yet.
+    #[default]
+    Waiting,
+    Reading {
+        stream: Box<StreamHead>,
+        segments: u32,
+        last: (Timestamp, PacketNumber),
+    },
+    Done,
+}
+
+/// The flows of one shard.
+pub struct Shard {
+    flows: FlowTable<Option<Box<Facts>>>,
+    timeouts: Timeouts,
+    ended: Vec<Conversation>,
+    head_bytes: usize,
+}
+
+impl Shard {
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self { flows: FlowTable::new(timeouts), timeouts, ended: Vec::new(), head_bytes: 0 }
+    }
+
+    /// Takes in one packet; `round` holds its payload.
+    pub fn update(&mut self, packet: &Packet, round: &[u8]) {
+        if let Body::Quoted(error) = packet.body {
+            if let Some(slot) = self.flows.find(&packet.key, packet.hash, packet.clock) {
+                slot.flow.quoted(error, packet.sender);
+            }
+            return;
+        }
+        let Self { flows, timeouts, ended, head_bytes } = self;
+        let slot = flows.find_or_begin(packet, |slot, reason| ended.push(conversation(slot, reason, timeouts, None, head_bytes)));
+        let progress = slot.flow.update(packet);
+        if progress.feeds_stream && slot.flow.tcp.is_some() {
+            read(slot, packet, packet.payload.of(round), head_bytes);
+        }
+    }
+
+    /// Conversations that ended since the last call.
+    pub fn take_ended(&mut self) -> Vec<Conversation> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Ends all flows at the end of the trace.
+    pub fn finish(self, clock: Timestamp, last_time: Timestamp) -> Vec<Conversation> {
+        let Self { flows, timeouts, mut ended, mut head_bytes } = self;
+        flows.finish(clock, |slot, reason| ended.push(conversation(slot, reason, &timeouts, Some(last_time), &mut head_bytes)));
+        ended
+    }
+
+    pub fn flows_alive(&self) -> usize {
+        self.flows.len()
+    }
+}
+
+/// Gives a payload to the reader of its side, as long as that one wants more.
+fn read(slot: &mut Slot<Option<Box<Facts>>>, packet: &Packet, payload: &[u8], head_bytes: &mut usize) {
+    let facts = slot.beside.get_or_insert_with(Box::default);
+    let Some(tcp) = &slot.flow.tcp else { return };
+    let (crate::packet::Body::Tcp(segment), sender) = (&packet.body, packet.sender) else { return };
+    if matches!(facts.heads[sender], Head::Waiting) {
+        let start = tcp.stream_start(sender).unwrap_or(segment.seq);
+        facts.heads[sender] = Head::Reading { stream: Box::new(StreamHead::new(start)), segments: 0, last: (packet.time, packet.number) };
+    }
+    let Head::Reading { stream, segments, last } = &mut facts.heads[sender] else { return };
+    (*segments, *last) = (*segments + 1, (packet.time, packet.number));
+    let (segments, snapped, before) = (*segments, packet.payload.captured < packet.payload_bytes, stream.held());
+    let (reading, direct) = match stream.take(segment.seq.plus(u32::from(segment.flags.has(crate::packet::TcpFlags::SYN))), payload) {
+        Contiguous::Direct(bytes) => (tls::first_message(bytes), true),
+        Contiguous::Grown(bytes) => (tls::first_message(bytes), false),
+        Contiguous::Unchanged => (Reading::More, false),
+    };
+    if direct && matches!(reading, Reading::More) {
+        stream.keep(payload);
+    }
+    let gives_up = snapped || stream.is_full() || *head_bytes + stream.held() - before > limits::SHARD_HEAD_BYTES_MAX;
+    *head_bytes = *head_bytes + stream.held() - before;
+    match reading {
+        Reading::More if !gives_up => {}
+        Reading::Done(message) => {
+            let seen = |segments| (packet.time, packet.number, segments);
+            facts.close(sender, head_bytes);
+            facts.learn(sender, message, seen(segments));
+        }
+        Reading::Not | Reading::More => facts.give_up(sender, head_bytes),
+    }
+}
+
+impl Facts {
+    fn learn(&mut self, sender: Side, message: Message, (time, packet, segments): (Timestamp, PacketNumber, u32)) {
+        self.tls[sender] = true;
+        match message {
+            Message::ClientHello(fact) => self.client_hello = Some((sender, Seen { fact, time, packet, segments })),
+            Message::ServerHello(fact) => self.server_hello = Some((sender, Seen { fact, time, packet, segments })),
+            Message::Alert(fact) => self.alert = Some((sender, Seen { fact, time, packet, segments })),
+            Message::Later => {}
+        }
+    }
+
+    /// Frees the reader of a side; returns what it had.
+    fn close(&mut self, side: Side, head_bytes: &mut usize) -> Head {
+        let head = std::mem::replace(&mut self.heads[side], Head::Done);
+        if let Head::Reading { stream, .. } = &head {
+            *head_bytes = head_bytes.saturating_sub(stream.held());
+        }
+        head
+    }
+
+    /// No more bytes will come in order: takes what a hello that was cut off shows.
+    fn give_up(&mut self, side: Side, head_bytes: &mut usize) {
+        if let Head::Reading { stream, segments, last: (time, packet) } = self.close(side, head_bytes) {
+            if let Some(fact) = tls::client_hello_so_far(stream.bytes()) {
+                self.tls[side] = true;
+                self.client_hello.get_or_insert((side, Seen { fact, time, packet, segments }));
+            }
+        }
+    }
+}
+
+fn conversation(
+    slot: Slot<Option<Box<Facts>>>,
+    ended: Ended,
+    timeouts: &Timeouts,
+    last_time: Option<Timestamp>,
+    head_bytes: &mut usize,
+) -> Conversation {
+    let Slot { flow, beside: mut facts, .. } = slot;
+    if let Some(facts) = &mut facts {
+        [Side::Low, Side::High].into_iter().for_each(|side| facts.give_up(side, head_bytes));
+    }
+    let (client, orientation) = orient(&flow, facts.as_deref());
+    let watched_until = match (ended, last_time) {
+        (Ended::CaptureEnd, Some(last)) => last,
+        _ => flow.end + timeouts.silence(&flow),
+    };
+    Conversation { end_reason: flow.end_reason(ended), flow, facts, client, orientation, watched_until }
+}
+
+/// Who the client is, and how that is known.
+fn orient(flow: &Flow, facts: Option<&Facts>) -> (Side, Orientation) {
+    let handshake = flow.tcp.as_ref().map(|tcp| &tcp.handshake);
+    if let Some((client, handshake)) = handshake.and_then(|handshake| Some((handshake.client?, handshake))) {
+        return (client, if handshake.syn.is_some() { Orientation::Syn } else { Orientation::SynAck });
+    }
+    let by_hello = facts.and_then(|facts| {
+        let hello = facts.client_hello.as_ref().map(|(side, _)| *side);
+        hello.or(facts.server_hello.as_ref().map(|(side, _)| side.opposite()))
+    });
+    if let Some(client) = by_hello {
+        return (client, Orientation::App);
+    }
+    match (is_service_port(flow.key.low_port), is_service_port(flow.key.high_port)) {
+        (true, false) => (Side::High, Orientation::Port),
+        (false, true) => (Side::Low, Orientation::Port),
+        _ => (flow.first_sender, Orientation::FirstPacket),
+    }
+}
+
+/// System ports (RFC 6335 section 6): clients are not given them.
+fn is_service_port(port: u16) -> bool {
+    (1..1024).contains(&port)
+}
