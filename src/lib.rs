@@ -10,4 +10,5 @@ pub mod capture;
 pub mod flow;
 pub mod model;
 pub mod packet;
+pub mod service;
 pub mod shard;
