@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod capture;
+pub mod detect;
 pub mod flow;
 pub mod model;
 pub mod packet;

@@ -1,0 +1,98 @@
+//! Numbers that rules read: what happened to the first request, what resets came, what was still owed at the end, and how good the capture is.
+
+mod quality;
+mod request;
+mod resets;
+mod silence;
+
+pub use quality::gates;
+pub use request::Request;
+pub use resets::{Form, Reset};
+pub use silence::Silence;
+
+use crate::flow::{PacketRecord, Tcp};
+use crate::model::words::Gate;
+use crate::model::{Direction, SeqNumber, Side, Span};
+use crate::shard::{Conversation, Facts};
+
+/// A TCP conversation with its features, as the items see it.
+pub struct TcpView<'a> {
+    pub conversation: &'a Conversation,
+    pub tcp: &'a Tcp,
+    pub request: Option<Request>,
+    pub resets: Vec<Reset>,
+    pub silence: Option<Silence>,
+    pub gates: Vec<Gate>,
+}
+
+impl<'a> TcpView<'a> {
+    /// None for flows of other transports.
+    pub fn new(conversation: &'a Conversation) -> Option<Self> {
+        let tcp = conversation.flow.tcp.as_deref()?;
+        let mut view = Self { conversation, tcp, request: None, resets: Vec::new(), silence: None, gates: Vec::new() };
+        view.gates = gates(&view);
+        view.request = Request::find(&view);
+        view.silence = Silence::find(&view);
+        view.resets = Reset::all(&view);
+        Some(view)
+    }
+
+    pub fn client(&self) -> Side {
+        self.conversation.client
+    }
+
+    pub fn side(&self, direction: Direction) -> Side {
+        match direction {
+            Direction::ClientToServer => self.client(),
+            Direction::ServerToClient => self.client().opposite(),
+        }
+    }
+
+    pub fn direction(&self, record: &PacketRecord) -> Direction {
+        record.sender.direction(self.client())
+    }
+
+    /// Logged packets of one direction, in trace order.
+    pub fn sent(&self, direction: Direction) -> impl Iterator<Item = &'a PacketRecord> + Clone + use<'a> {
+        let side = self.side(direction);
+        self.tcp.log.iter().filter(move |record| record.sender == side)
+    }
+
+    pub fn facts(&self) -> Option<&'a Facts> {
+        self.conversation.facts.as_deref()
+    }
+
+    pub fn fails(&self, gate: Gate) -> bool {
+        self.gates.contains(&gate)
+    }
+
+    /// From a packet of the client's passing the capture to the server's reaction passing it, at the least.
+    pub fn server_round_trip(&self) -> Option<Span> {
+        self.tcp.handshake.syn_rtt()
+    }
+
+    /// The same from a packet of the server's to the client's reaction.
+    pub fn client_round_trip(&self) -> Option<Span> {
+        self.tcp.handshake.ack_rtt()
+    }
+
+    pub fn has_sni(&self) -> bool {
+        self.facts().and_then(|facts| facts.client_hello.as_ref()).is_some_and(|(side, hello)| *side == self.client() && hello.fact.sni.is_some())
+    }
+
+    /// Changes of the speaking side, payload counted, after which an exchange over this protocol has gone through: for TLS 1.3 hello, hello, request,
+    /// answer; for earlier versions one exchange of handshake messages more, unless resumed (RFC 8446 figure 1, RFC 5246 figures 1 and 2).
+    pub fn turns_of_an_exchange(&self) -> u32 {
+        if self.facts().is_some_and(|facts| facts.client_hello.is_some()) { 4 } else { 2 }
+    }
+
+    /// Whether application data went both ways.
+    pub fn exchange_went_through(&self) -> bool {
+        self.tcp.turns() >= self.turns_of_an_exchange()
+    }
+}
+
+/// The end of the stream bytes that one message takes.
+fn message_end(start: SeqNumber, stream_bytes: u32) -> SeqNumber {
+    start.plus(stream_bytes)
+}

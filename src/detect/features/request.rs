@@ -1,0 +1,89 @@
+//! The client's first payload, which is the ClientHello where there is one, and what became of it.
+
+use crate::flow::PacketRecord;
+use crate::model::words::PayloadFate;
+use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
+
+use super::{TcpView, message_end};
+
+/// A reset by the client this long after its request is a client that gave up waiting.
+const GAVE_UP: Span = Span::from_secs(3);
+
+/// The first payload of the client.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub is_hello: bool,
+    pub packet: PacketNumber,
+    pub time: Timestamp,
+    /// Where its bytes begin, and behind the last of them.
+    pub start: SeqNumber,
+    pub end: SeqNumber,
+    /// When its last byte was sent for the first time.
+    pub sent: Timestamp,
+    pub segments: u32,
+    /// Packets that sent bytes of it again.
+    pub repeats: Vec<(Timestamp, PacketNumber)>,
+    /// The server's first packet that acknowledges all of it.
+    pub acked: Option<(Timestamp, PacketNumber)>,
+    /// The server's first new payload behind it.
+    pub answer: Option<(Timestamp, PacketNumber)>,
+    /// The server's packets behind it that acknowledge nothing of it.
+    pub unmoved_acks: u32,
+    pub fate: PayloadFate,
+}
+
+impl Request {
+    pub fn find(view: &TcpView<'_>) -> Option<Self> {
+        let first = view.sent(Direction::ClientToServer).find(|record| record.new_bytes > 0)?;
+        let hello = view.facts().and_then(|facts| facts.client_hello.as_ref()).filter(|(side, _)| *side == view.client());
+        let start = view.tcp.stream_start(view.client()).unwrap_or(first.seq);
+        let end = hello.map_or(first.payload_end(), |(_, hello)| message_end(start, hello.fact.stream_bytes));
+        let overlaps = |record: &&PacketRecord| {
+            record.payload_bytes > 0 && !record.is_reset() && end.is_after(record.seq) && record.payload_end().is_after(start)
+        };
+        let own: Vec<_> = view.sent(Direction::ClientToServer).filter(overlaps).collect();
+        let sent = own.iter().filter(|record| record.new_bytes > 0).map(|record| record.time).max().unwrap_or(first.time);
+        let later = || view.sent(Direction::ServerToClient).filter(move |record| record.time >= first.time && !record.is_reset());
+        let at = |record: &PacketRecord| (record.time, record.number);
+        let mut request = Self {
+            is_hello: hello.is_some(),
+            packet: first.number,
+            time: first.time,
+            start,
+            end,
+            sent,
+            segments: hello.map_or(1, |(_, hello)| hello.segments),
+            repeats: own.iter().filter(|record| record.new_bytes == 0).map(|record| at(record)).collect(),
+            acked: later().find(|record| !end.is_after(record.ack)).map(at),
+            answer: later().find(|record| record.new_bytes > 0).map(at),
+            unmoved_acks: later().filter(|record| record.time > sent && !record.ack.is_after(start)).count() as u32,
+            fate: PayloadFate::NeverAcked,
+        };
+        request.fate = request.judge(view);
+        Some(request)
+    }
+
+    fn judge(&self, view: &TcpView<'_>) -> PayloadFate {
+        let behind = |direction| view.sent(direction).filter(|record| record.time >= self.time);
+        let reset_by = |direction| behind(direction).find(|record| record.is_reset()).map(|record| record.time);
+        let closed = behind(Direction::ServerToClient).find(|record| record.flags.has(crate::packet::TcpFlags::FIN)).map(|record| record.time);
+        let before = |event: Option<Timestamp>| event.is_some_and(|time| self.answer.is_none_or(|(answer, _)| time < answer));
+        if before(reset_by(Direction::ServerToClient)) {
+            return PayloadFate::Reset;
+        }
+        if before(reset_by(Direction::ClientToServer).filter(|time| *time - self.sent < GAVE_UP)) {
+            return PayloadFate::Reset;
+        }
+        if self.answer.is_some() {
+            let alert = view
+                .facts()
+                .is_some_and(|facts| facts.alert.as_ref().is_some_and(|(side, _)| *side != view.client()) && facts.server_hello.is_none());
+            return if alert { PayloadFate::Alert } else { PayloadFate::Answered };
+        }
+        match (closed, self.acked) {
+            (Some(_), _) => PayloadFate::Closed,
+            (None, Some(_)) => PayloadFate::AckedThenSilent,
+            (None, None) => PayloadFate::NeverAcked,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Every reset of a flow with the state of the connection at that point.
+
+use crate::flow::PacketRecord;
+use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
+use crate::packet::TcpFlags;
+
+use super::TcpView;
+
+/// What a conforming stack sends (RFC 9293 sections 3.5.2 and 3.10.7; detection.md, section 1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// RST+ACK with sequence number 0, acknowledging a SYN: no such port.
+    Refused,
+    /// A bare RST with the sequence number that a segment of the peer acknowledged: no such connection.
+    ReplyToAck,
+    /// At the next sequence number, acknowledging what was received: the application gave up.
+    Abort,
+    /// The same behind a FIN of the same side.
+    Late,
+    /// None of these.
+    Nonconforming,
+    /// The capture is too poor to tell.
+    Unknown,
+}
+
+/// One RST.
+#[derive(Clone, Debug)]
+pub struct Reset {
+    pub direction: Direction,
+    pub packet: PacketNumber,
+    pub time: Timestamp,
+    pub seq: SeqNumber,
+    pub ack: Option<SeqNumber>,
+    pub payload_bytes: u32,
+    pub form: Form,
+    /// Behind the highest byte that its claimed sender had sent before; none where that was nothing.
+    pub sender_next: Option<SeqNumber>,
+    /// The highest byte that its peer had acknowledged.
+    pub peer_acked: Option<SeqNumber>,
+    /// From the last packet of the flow before it.
+    pub idle: Span,
+    /// Whether a FIN of either side, or a reset of the peer, came before.
+    pub closing: bool,
+    /// Whether its peer had sent payload that the claimed sender had not answered yet: the packet that may have caused it.
+    pub cause: Option<(Timestamp, PacketNumber)>,
+}
+
+/// Sequence numbers may be off by a SYN and a FIN.
+const SLACK: i32 = 2;
+
+impl Reset {
+    pub fn all(view: &TcpView<'_>) -> Vec<Self> {
+        let records: Vec<&PacketRecord> = view.tcp.log.iter().collect();
+        let resets = records.iter().enumerate().filter(|(_, record)| record.is_reset());
+        resets.map(|(at, record)| Self::new(view, record, &records[..at])).collect()
+    }
+
+    fn new(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord]) -> Self {
+        let sender = reset.sender;
+        let earlier = |own: bool| before.iter().filter(move |record| (record.sender == sender) == own && !record.is_reset());
+        let sender_next = earlier(true).map(|record| end_of(record)).reduce(SeqNumber::max);
+        let acks = || earlier(false).filter(|record| record.flags.has(TcpFlags::ACK)).map(|record| record.ack);
+        let answered = earlier(true).filter(|record| record.new_bytes > 0).map(|record| record.time).max();
+        let unanswered = |record: &&&&PacketRecord| record.payload_bytes > 0 && answered.is_none_or(|time| record.time >= time);
+        Self {
+            direction: view.direction(reset),
+            packet: reset.number,
+            time: reset.time,
+            seq: reset.seq,
+            ack: reset.flags.has(TcpFlags::ACK).then_some(reset.ack),
+            payload_bytes: reset.payload_bytes,
+            form: form(view, reset, before, sender_next),
+            sender_next,
+            peer_acked: acks().reduce(SeqNumber::max),
+            idle: before.last().map_or(Span::ZERO, |last| reset.time - last.time),
+            closing: before.iter().any(|record| record.flags.has(TcpFlags::FIN) || (record.is_reset() && record.sender != sender)),
+            cause: earlier(false).filter(|record| unanswered(&record)).last().map(|record| (record.time, record.number)),
+        }
+    }
+
+    /// Whether the peer's SYN was the only thing it answers.
+    pub fn refuses(&self) -> bool {
+        self.form == Form::Refused
+    }
+}
+
+fn end_of(record: &PacketRecord) -> SeqNumber {
+    let taken = u32::from(record.flags.has(TcpFlags::SYN)) + u32::from(record.flags.has(TcpFlags::FIN));
+    record.payload_end().plus(taken)
+}
+
+fn form(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord], sender_next: Option<SeqNumber>) -> Form {
+    let has_ack = reset.flags.has(TcpFlags::ACK);
+    let peer = || before.iter().filter(|record| record.sender != reset.sender && !record.is_reset());
+    let own_fin = before.iter().any(|record| record.sender == reset.sender && record.flags.has(TcpFlags::FIN));
+    let answers_syn = peer().any(|record| record.flags.has(TcpFlags::SYN) && reset.ack == end_of(record));
+    if sender_next.is_none() {
+        return if has_ack && reset.seq.0 == 0 && answers_syn {
+            Form::Refused
+        } else if !has_ack && peer().any(|record| record.flags.has(TcpFlags::ACK) && record.ack == reset.seq) {
+            Form::ReplyToAck
+        } else {
+            Form::Unknown
+        };
+    }
+    if view.conversation.flow.back_step > 0 || view.tcp.sides.0.iter().any(|side| side.unseen_bytes > 0) {
+        return Form::Unknown;
+    }
+    let near = |one: SeqNumber, other: SeqNumber| one.offset_from(other).abs() <= SLACK;
+    let at_next = sender_next.is_some_and(|next| near(reset.seq, next));
+    // What the claimed sender may have received: anything the peer has sent so far, up to any of its packets.
+    let acknowledges_sent = peer().any(|record| near(reset.ack, end_of(record)) || near(reset.ack, record.seq));
+    if at_next && (!has_ack || acknowledges_sent) {
+        return if own_fin { Form::Late } else { Form::Abort };
+    }
+    if peer().any(|record| record.flags.has(TcpFlags::ACK) && near(record.ack, reset.seq)) && (!has_ack || acknowledges_sent) {
+        return Form::ReplyToAck;
+    }
+    if own_fin { Form::Unknown } else { Form::Nonconforming }
+}

@@ -1,0 +1,38 @@
+//! Acknowledgement after a reset: an address resets the connection and then acknowledges more of it than ever before.
+//!
+//! Benign first: an acknowledgement overtaken by the reset covers no more than the reset or an earlier packet did.
+//! Source: the life signs of Weaver, Sommer, Paxson, NDSS 2009, for packets without payload (D: weaker, since many causes of order are near).
+
+use crate::detect::Evidence;
+use crate::detect::features::TcpView;
+use crate::model::{Direction, SeqNumber};
+use crate::packet::TcpFlags;
+
+use super::{LIFE_SIGN, SWAPPED, first_reset, reset_mechanism};
+
+pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
+    let reset = first_reset(view, direction)?;
+    let covered =
+        reset.ack.into_iter().chain(view.sent(direction).filter(|record| record.time <= reset.time && !record.is_reset()).map(|record| record.ack));
+    let covered = covered.reduce(SeqNumber::max)?;
+    let later = view.sent(direction).find(|record| {
+        let span = record.time - reset.time;
+        let plain = record.flags.has(TcpFlags::ACK) && !record.flags.has(TcpFlags::SYN) && !record.is_reset();
+        plain && span > SWAPPED && span <= LIFE_SIGN && record.ack.is_after(covered)
+    })?;
+    Some(Evidence {
+        id: "ack_after_rst",
+        mechanism: reset_mechanism(direction),
+        packets: vec![reset.packet, later.number],
+        time: reset.time,
+        says: format!(
+            "packet {}: reset from the {}'s address; packet {}: that address acknowledges {} bytes more {:.1} ms later",
+            reset.packet.number(),
+            direction.sender(),
+            later.number.number(),
+            later.ack.offset_from(covered),
+            (later.time - reset.time).as_ms()
+        ),
+        unless: "two machines of one service behind the address, of which one reset the connection",
+    })
+}

@@ -1,0 +1,37 @@
+//! A reset behind its own stream: its sequence number lies below data that its sender had sent already.
+//!
+//! Real data overtook a forged reset. Benign first: a reset that answers a segment carries that segment's acknowledgement, which may lie below.
+//! Source: RST_SEQ_DATA of Weaver, Sommer, Paxson, NDSS 2009.
+
+use crate::detect::Evidence;
+use crate::detect::features::TcpView;
+use crate::model::Direction;
+use crate::model::words::Gate;
+
+use super::reset_mechanism;
+
+const SLACK: i32 = 2;
+
+pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
+    if view.fails(Gate::Loss) || view.fails(Gate::Reorder) {
+        return None;
+    }
+    let reset = view.resets.iter().find(|reset| reset.direction == direction && !reset.closing && !reset.refuses())?;
+    let behind = reset.sender_next?.offset_from(reset.seq);
+    let answers_a_segment = view.sent(direction.opposite()).any(|record| record.time <= reset.time && record.ack == reset.seq);
+    if behind <= SLACK || answers_a_segment || reset.seq.0 == 0 {
+        return None;
+    }
+    Some(Evidence {
+        id: "rst_behind_data",
+        mechanism: reset_mechanism(direction),
+        packets: vec![reset.packet],
+        time: reset.time,
+        says: format!(
+            "packet {}: reset from the {}'s address, {behind} bytes behind what that address had sent already",
+            reset.packet.number(),
+            direction.sender()
+        ),
+        unless: "a stack that resets with a stale number",
+    })
+}

@@ -1,0 +1,36 @@
+//! A second reset further on: two resets in a row, the second beyond everything that its sender sent and its peer acknowledged.
+//!
+//! An injector that cannot know how far the stream will be aims at several places; a host knows where it is.
+//! Benign first: resets that answer late segments take their sequence numbers from the peer's acknowledgements.
+//! Source: RST_SEQ_CHANGE of Weaver, Sommer, Paxson, NDSS 2009, with the limits of S. Khattak's InjectedResetDetector (2 bytes, 2 s).
+
+use crate::detect::Evidence;
+use crate::detect::features::TcpView;
+use crate::model::Direction;
+
+use super::{LIFE_SIGN, reset_mechanism};
+
+const SLACK: i32 = 2;
+
+pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
+    let resets: Vec<_> = view.resets.iter().filter(|reset| reset.direction == direction && !reset.closing).collect();
+    let (first, second) = resets.windows(2).map(|pair| (pair[0], pair[1])).find(|(first, second)| {
+        let beyond_sent = second.sender_next.is_some_and(|next| second.seq.offset_from(next) > SLACK);
+        let beyond_acked = second.peer_acked.is_none_or(|acked| second.seq.offset_from(acked) > SLACK);
+        second.time - first.time <= LIFE_SIGN && second.seq.offset_from(first.seq) > SLACK && beyond_sent && beyond_acked
+    })?;
+    Some(Evidence {
+        id: "rst_seq_change",
+        mechanism: reset_mechanism(direction),
+        packets: vec![first.packet, second.packet],
+        time: first.time,
+        says: format!(
+            "packets {} and {}: two resets from the {}'s address, the second {} bytes beyond the first and beyond all that was sent",
+            first.packet.number(),
+            second.packet.number(),
+            direction.sender(),
+            second.seq.offset_from(first.seq)
+        ),
+        unless: "packets of the sender that the capture does not hold",
+    })
+}

@@ -1,0 +1,36 @@
+//! SYN/ACK after a reset: an address refuses a connection and accepts it a moment later.
+//!
+//! A host answers a SYN by one of the two. Benign first: a SYN/ACK before the reset says nothing, a client may think again.
+//! Source: SYN_RST of Weaver, Sommer, Paxson, NDSS 2009.
+
+use crate::detect::Evidence;
+use crate::detect::features::TcpView;
+use crate::model::Direction;
+use crate::model::words::Mechanism;
+
+use super::{LIFE_SIGN, SWAPPED};
+
+pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
+    if direction == Direction::ClientToServer {
+        return None;
+    }
+    let reset = view.resets.iter().find(|reset| reset.direction == direction && !reset.closing)?;
+    let accept = view.sent(direction).find(|record| record.flags.is_syn_ack())?;
+    let span = accept.time - reset.time;
+    if span <= SWAPPED || span > LIFE_SIGN || view.tcp.handshake.syn_count > 1 {
+        return None; // a repeated SYN may have met a server that had just begun to listen
+    }
+    Some(Evidence {
+        id: "syn_ack_after_rst",
+        mechanism: Mechanism::SynRst,
+        packets: vec![reset.packet, accept.number],
+        time: reset.time,
+        says: format!(
+            "packet {}: reset from the server's address to the SYN; packet {}: that address accepts the same SYN {:.1} ms later",
+            reset.packet.number(),
+            accept.number.number(),
+            span.as_ms()
+        ),
+        unless: "two machines of one service behind the address, of which one refused",
+    })
+}
