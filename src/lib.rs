@@ -9,6 +9,7 @@ pub mod app;
 pub mod capture;
 pub mod detect;
 pub mod flow;
+pub mod infer;
 pub mod model;
 pub mod packet;
 pub mod service;

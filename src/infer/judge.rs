@@ -1,0 +1,254 @@
+//! From evidence to a verdict: scores, then the rule that chooses the word (DESIGN, "Which verdict").
+
+use crate::detect::{DETECTORS, Detector};
+use crate::model::Direction;
+use crate::model::Timestamp;
+use crate::model::rows::{FindingRow, FoundNote, ItemNote, Judgement};
+use crate::model::words::*;
+
+use super::names::{BUCKETS_MIN, Comparison, Failure};
+use super::{Case, Knowledge, Weights};
+
+/// Without comparison one flow proves at most this much (detection.md 13.2: 0.80, and 0.95 with a contradiction, at the default prior of 5 %).
+const SCORE_MAX_ALONE: f64 = 4.33;
+const SCORE_MAX_CONTRADICTION: f64 = 5.89;
+/// What an innocent cause that the packets prove takes away (detection.md 13.2: -3 to -6).
+const BENIGN_WEIGHT: f64 = -4.0;
+/// A claim stands from here on.
+const CLAIM: f64 = 0.5;
+/// Comparison that names the trigger: others were answered six times as often.
+const TRIGGER_WEIGHT: f64 = 1.5;
+
+/// Judges cases by what all of them told.
+pub struct Judge<'a> {
+    pub knowledge: &'a Knowledge,
+    pub weights: &'a Weights,
+    pub prior: f64,
+}
+
+/// One detector's finding, weighed.
+struct Weighed<'a> {
+    detector: &'static Detector,
+    items: Vec<(&'a ItemNote, f64)>,
+    comparison: Option<Comparison>,
+    own_score: f64,
+    score: f64,
+    confidence: f64,
+}
+
+impl Judge<'_> {
+    pub fn judge(&self, case: &Case<'_>) -> (Judgement, Vec<FindingRow>) {
+        let vantage = self.knowledge.vantage(case.source);
+        let accusable = case.notes.found.iter().filter_map(|found| Some((detector_of(found)?, found)));
+        let weighed: Vec<Weighed<'_>> = accusable
+            .filter(|(detector, _)| Some(detector.accused) != own_direction(vantage))
+            .map(|(detector, found)| self.weigh(case, detector, found))
+            .collect();
+        let best = weighed.iter().reduce(|best, other| if other.score > best.score { other } else { best });
+        let benign = self.benign(case, vantage);
+        let (verdict, score) = match best {
+            Some(best) if best.confidence >= CLAIM => (best.detector.verdict, best.score),
+            _ => (self.harmless(case, benign), best.map_or_else(|| self.rest_score(case, benign), |best| best.score)),
+        };
+        let claim = best.filter(|_| verdict.is_interference());
+        let own_score = weighed.iter().map(|finding| finding.own_score).reduce(f64::max).unwrap_or(score);
+        let judgement = Judgement {
+            vantage,
+            outcome: outcome(case, vantage, claim.is_some()),
+            verdict,
+            mechanism: claim.map(|best| mechanism(best, &weighed)),
+            drop_direction: (verdict == Verdict::SniDrop).then_some(Way::Unknown),
+            trigger: claim.map(|best| trigger(best.comparison.as_ref())),
+            score,
+            flow_confidence: self.confidence(own_score),
+            confidence: self.confidence(score),
+            certainty: best.map(Weighed::certainty),
+            evidence: weighed.iter().flat_map(Weighed::sentences).collect(),
+            alternative: alternative(claim, benign),
+        };
+        (judgement, weighed.iter().map(|finding| finding.row(case)).collect())
+    }
+
+    /// The strongest item of each family, comparison, and innocent causes against them.
+    fn weigh<'c>(&self, case: &Case<'_>, detector: &'static Detector, found: &'c FoundNote) -> Weighed<'c> {
+        let mut families: Vec<(Family, f64)> = Vec::new();
+        let mut items = Vec::new();
+        for item in &found.items {
+            let (family, weight) = self.weights.of(&item.id);
+            items.push((item, weight));
+            match families.iter_mut().find(|(known, _)| *known == family) {
+                Some((_, strongest)) => *strongest = strongest.max(weight),
+                None => families.push((family, weight)),
+            }
+        }
+        let contradiction = families.iter().any(|(family, weight)| *family == Family::Contradiction && *weight >= 4.0);
+        let innocent = case.notes.benign.iter().any(|word| excuses(word, detector)) && !contradiction;
+        let own_score = families.iter().map(|(_, weight)| weight).sum::<f64>() + if innocent { BENIGN_WEIGHT } else { 0.0 };
+        let failure = if detector.verdict == Verdict::RstInjection { Failure::Reset } else { Failure::Silence };
+        let comparison = self.knowledge.names.compare(case, failure);
+        let ceiling = match (&comparison, contradiction) {
+            (Some(comparison), _) if comparison.weight > 0.0 => f64::INFINITY,
+            (_, true) => SCORE_MAX_CONTRADICTION,
+            _ => SCORE_MAX_ALONE,
+        };
+        let gated = !contradiction && (case.fails(Gate::Midstream) || case.fails(Gate::Oneway));
+        let ceiling = if gated { ceiling.min(-logit(self.prior) - f64::EPSILON.sqrt()) } else { ceiling };
+        let score = (own_score + comparison.as_ref().map_or(0.0, |comparison| comparison.weight)).min(ceiling);
+        let own_score = own_score.min(if contradiction { SCORE_MAX_CONTRADICTION } else { SCORE_MAX_ALONE });
+        Weighed { detector, items, comparison, own_score, score, confidence: self.confidence(score) }
+    }
+
+    fn confidence(&self, score: f64) -> f64 {
+        1.0 / (1.0 + (-(score + logit(self.prior))).exp())
+    }
+
+    /// The strongest innocent cause, the capture's own side included.
+    fn benign(&self, case: &Case<'_>, vantage: Vantage) -> Option<Benign> {
+        let own = own_direction(vantage)
+            .is_some_and(|own| case.notes.found.iter().filter_map(detector_of).any(|detector| is_reset(detector) && detector.accused == own));
+        let proven = || case.notes.benign.iter().filter_map(|word| Benign::from_word(word)).next();
+        if own { Some(Benign::OwnReset) } else { proven() }
+    }
+
+    /// The word for a flow that nothing accuses.
+    fn harmless(&self, case: &Case<'_>, benign: Option<Benign>) -> Verdict {
+        let settled = matches!(case.outstanding, Some(Outstanding::Nothing) | None);
+        let proven = matches!(
+            benign,
+            Some(Benign::OwnReset | Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::ReceiverWindow)
+        );
+        if (case.notes.exchanged && settled) || proven {
+            return Verdict::Ok;
+        }
+        let gated = case.fails(Gate::Midstream) || case.fails(Gate::Oneway) || case.fails(Gate::TruncatedEnd);
+        if gated || !case.notes.answer_owed { Verdict::Unknown } else { Verdict::Unreachable }
+    }
+
+    /// Where no item fired: nothing speaks for interference, and what worked speaks against it.
+    fn rest_score(&self, case: &Case<'_>, benign: Option<Benign>) -> f64 {
+        if case.notes.exchanged || benign.is_some() { BENIGN_WEIGHT } else { 0.0 }
+    }
+}
+
+impl Weighed<'_> {
+    fn certainty(&self) -> Certainty {
+        if self.confidence < CLAIM {
+            return Certainty::Suspicion;
+        }
+        let controlled = |comparison: &Comparison| {
+            comparison.weight > 0.0 && comparison.failed_buckets >= BUCKETS_MIN && comparison.answered_buckets >= BUCKETS_MIN
+        };
+        if self.comparison.as_ref().is_some_and(controlled) { Certainty::Likely } else { Certainty::Anomaly }
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let compared = self.comparison.as_ref().map(|comparison| {
+            format!(
+                "within 5 min on the same server: this name failed {} of {} times, other names {} of {}",
+                comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried
+            )
+        });
+        self.items.iter().map(|(item, _)| item.says.clone()).chain(compared).collect()
+    }
+
+    fn row(&self, case: &Case<'_>) -> FindingRow {
+        let packets = || self.items.iter().flat_map(|(item, _)| &item.packets);
+        let compared = self.comparison.as_ref().map(|comparison| comparison.weight);
+        FindingRow {
+            source: case.source.into(),
+            flow_id: case.flow_id,
+            detector: self.detector.name.into(),
+            verdict: self.detector.verdict,
+            mechanism: own_mechanism(self),
+            score: self.score,
+            confidence: self.confidence,
+            certainty: self.certainty(),
+            items: self.items.iter().map(|(item, _)| item.id.clone()).chain(compared.map(|_| "other_names".into())).collect(),
+            item_scores: self.items.iter().map(|(_, weight)| *weight).chain(compared).collect(),
+            packets: packets().map(|(_, number)| *number).collect(),
+            packet_captures: packets().map(|(capture, _)| capture.to_string()).collect(),
+            time: Timestamp(self.items.iter().map(|(item, _)| item.time).min().unwrap_or(case.start).saturating_mul(1_000)),
+            evidence: self.sentences(),
+        }
+    }
+}
+
+fn logit(probability: f64) -> f64 {
+    (probability / (1.0 - probability)).ln()
+}
+
+fn detector_of(found: &FoundNote) -> Option<&'static Detector> {
+    DETECTORS.iter().find(|detector| detector.name == found.detector)
+}
+
+fn is_reset(detector: &Detector) -> bool {
+    detector.verdict == Verdict::RstInjection
+}
+
+/// The direction of the packets that the capture's own side sent: nothing can have been done to them yet.
+fn own_direction(vantage: Vantage) -> Option<Direction> {
+    match vantage {
+        Vantage::Client => Some(Direction::ClientToServer),
+        Vantage::Server => Some(Direction::ServerToClient),
+        Vantage::Transit | Vantage::Unknown => None,
+    }
+}
+
+/// Whether an innocent cause speaks against what the detector found.
+fn excuses(word: &str, detector: &Detector) -> bool {
+    match Benign::from_word(word) {
+        Some(Benign::ReceiverWindow | Benign::PathMtu | Benign::EarlyGiveUp) => !is_reset(detector),
+        Some(Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::Refused) => is_reset(detector),
+        _ => false,
+    }
+}
+
+/// The mechanism of the strongest item.
+fn own_mechanism(finding: &Weighed<'_>) -> Mechanism {
+    let strongest = finding.items.iter().reduce(|best, other| if other.1 > best.1 { other } else { best });
+    strongest.and_then(|(item, _)| Mechanism::from_word(&item.mechanism)).unwrap_or(Mechanism::RstFromServerSide)
+}
+
+fn mechanism(best: &Weighed<'_>, all: &[Weighed<'_>]) -> Mechanism {
+    let resets = all.iter().filter(|finding| is_reset(finding.detector) && finding.confidence >= CLAIM).count();
+    if is_reset(best.detector) && resets > 1 { Mechanism::RstBothSides } else { own_mechanism(best) }
+}
+
+fn trigger(comparison: Option<&Comparison>) -> Trigger {
+    match comparison {
+        Some(comparison) if comparison.weight >= TRIGGER_WEIGHT => Trigger::Sni,
+        _ => Trigger::Undetermined,
+    }
+}
+
+/// The innocent reading of the strongest item, or the innocent cause that was proven.
+fn alternative(claim: Option<&Weighed<'_>>, benign: Option<Benign>) -> Option<String> {
+    match claim {
+        Some(claim) => claim.items.first().map(|(item, _)| item.unless.clone()),
+        None => benign.map(|cause| format!("{}: {}", cause.word(), cause.meaning())),
+    }
+}
+
+/// What the user got.
+fn outcome(case: &Case<'_>, vantage: Vantage, interfered: bool) -> Outcome {
+    if case.transport != Transport::Tcp {
+        return match (case.notes.exchanged, case.notes.answer_owed) {
+            (true, _) => Outcome::Worked,
+            (false, true) => Outcome::Failed,
+            (false, false) => Outcome::Unknown,
+        };
+    }
+    let reset = case.s2c_rst > 0 && vantage != Vantage::Server && !case.notes.benign.iter().any(|word| word == Benign::Closed.word());
+    let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.retransmits >= 3;
+    match case.fate {
+        Some(PayloadFate::NoPayload) | None if case.handshake => Outcome::Worked,
+        Some(PayloadFate::NoPayload) | None => match case.tcp_state {
+            Some(TcpState::S0 | TcpState::Rej | TcpState::Rstos0) => Outcome::Failed,
+            _ => Outcome::Unknown,
+        },
+        _ if case.notes.exchanged && (reset || stuck || interfered) => Outcome::Degraded,
+        _ if case.notes.exchanged => Outcome::Worked,
+        _ if case.fails(Gate::Midstream) => Outcome::Unknown,
+        _ => Outcome::Failed,
+    }
+}

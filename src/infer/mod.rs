@@ -1,0 +1,76 @@
+//! Verdicts, once all flows are known.
+//! In:  cases: the few values of each flow that judgement reads, with what its own packets showed.
+//! Out: a [`Judgement`] and the findings of each flow.
+//! Promises: the same cases give the same judgements in any order; benign causes come first; what one vantage cannot see is not claimed.
+//! Not here: packets, files, threads, tables.
+//!
+//! Two passes: [`Knowledge::learn`] sees every flow once (where was the capture taken, which names fared how on which server), then [`Judge::judge`].
+
+mod judge;
+mod names;
+mod vantage;
+mod weights;
+
+pub use judge::Judge;
+pub use weights::{Weights, WeightsError};
+
+use crate::model::rows::Notes;
+use crate::model::words::*;
+
+use names::Names;
+use vantage::Vantages;
+
+/// One flow, as judgement sees it.
+#[derive(Clone, Debug)]
+pub struct Case<'a> {
+    pub source: &'a str,
+    pub flow_id: i64,
+    pub server_ip: &'a str,
+    pub server_port: i32,
+    pub transport: Transport,
+    pub sni: Option<&'a str>,
+    /// Microseconds.
+    pub start: i64,
+    pub c2s_packets: i64,
+    pub s2c_packets: i64,
+    pub tcp_state: Option<TcpState>,
+    pub handshake: bool,
+    pub syn_rtt_ms: Option<f64>,
+    pub ack_rtt_ms: Option<f64>,
+    pub fate: Option<PayloadFate>,
+    pub outstanding: Option<Outstanding>,
+    pub s2c_rst: i64,
+    pub retransmits: i64,
+    pub gates: Vec<Gate>,
+    pub notes: Notes,
+}
+
+impl Case<'_> {
+    fn fails(&self, gate: Gate) -> bool {
+        self.gates.contains(&gate)
+    }
+}
+
+/// What all flows together tell.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    vantages: Vantages,
+    names: Names,
+}
+
+impl Knowledge {
+    /// Takes one flow in; the order makes no difference.
+    pub fn learn(&mut self, case: &Case<'_>) {
+        self.vantages.learn(case);
+        self.names.learn(case);
+    }
+
+    /// Called once after the last flow, before judgement.
+    pub fn settle(&mut self) {
+        self.names.settle();
+    }
+
+    pub fn vantage(&self, source: &str) -> Vantage {
+        self.vantages.of(source)
+    }
+}
