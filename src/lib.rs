@@ -7,10 +7,13 @@
 
 pub mod app;
 pub mod capture;
+pub mod cli;
 pub mod detect;
 pub mod flow;
 pub mod infer;
 pub mod model;
 pub mod packet;
+pub mod pipeline;
 pub mod service;
 pub mod shard;
+pub mod table;

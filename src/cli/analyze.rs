@@ -1,0 +1,90 @@
+//! `analyze`: settings from arguments, then the summary.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::capture::SourceRules;
+use crate::flow::Timeouts;
+use crate::infer::Weights;
+use crate::model::Span;
+use crate::model::words::{Verdict, Word};
+use crate::pipeline::{self, ServiceCount, Settings, Summary};
+use crate::service::Catalog;
+
+use super::arguments::Analyze;
+use super::progress::Progress;
+use super::{CliError, Exit};
+
+pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
+    if let Some(count) = arguments.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count);
+        pool.build_global().map_err(|error| CliError::Threads { count, reason: error.to_string() })?;
+    }
+    let (show, json) = (arguments.progress, arguments.json);
+    let settings = settings(arguments)?;
+    let inventory = pipeline::find(&settings);
+    let progress = Progress::new(show, &inventory);
+    let result = pipeline::run(&settings, inventory, &|bytes, packets| progress.round(bytes, packets));
+    progress.finish();
+    let summary = result?;
+    summary.warnings.iter().chain(&summary.refused).chain(&summary.damaged).for_each(|line| eprintln!("tamperscope: {line}"));
+    if json {
+        print_json(&summary)?
+    } else {
+        print(&summary, &mut io::stdout().lock())?
+    }
+    Ok(if summary.is_whole() { Exit::Whole } else { Exit::Damaged })
+}
+
+fn settings(arguments: Analyze) -> Result<Settings, CliError> {
+    let catalog = match &arguments.catalog {
+        Some(path) => Catalog::with_own(&text_of(path)?)?,
+        None => Catalog::built_in()?,
+    };
+    let default = Timeouts::default();
+    Ok(Settings {
+        inputs: arguments.inputs,
+        output: arguments.output,
+        force: arguments.force,
+        temp_dir: arguments.temp_dir,
+        rules: SourceRules { named: arguments.sources, one_source: arguments.one_source },
+        timeouts: Timeouts { tcp: Span::from_secs(arguments.tcp_timeout.into()), udp: Span::from_secs(arguments.udp_timeout.into()), ..default },
+        round_bytes: arguments.round_bytes,
+        catalog,
+        weights: Weights::built_in()?,
+        prior: arguments.prior,
+    })
+}
+
+fn text_of(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|source| CliError::Read { path: path.into(), source })
+}
+
+fn print_json(summary: &Summary) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(summary).map_err(io::Error::other)?;
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+/// A table of services and verdicts; columns for the verdicts that occur.
+fn print(summary: &Summary, out: &mut impl Write) -> Result<(), CliError> {
+    let words: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.word()).filter(|word| summary.verdicts.contains_key(word)).collect();
+    let name = |count: &ServiceCount| count.service.clone().unwrap_or_else(|| "(no service)".into());
+    let width = summary.services.iter().map(|count| name(count).len()).chain(["service".len()]).max().unwrap_or(0);
+    let cells = |values: &[String]| {
+        values.iter().zip(&words).map(|(value, word)| format!("  {value:>width$}", width = word.len().max(8))).collect::<String>()
+    };
+    let heads: Vec<String> = words.iter().map(ToString::to_string).collect();
+    writeln!(out, "{:<width$}  {:>8}{}", "service", "flows", cells(&heads))?;
+    for count in &summary.services {
+        let numbers: Vec<String> = words.iter().map(|word| count.verdicts.get(word).map_or("-".into(), u64::to_string)).collect();
+        writeln!(out, "{:<width$}  {:>8}{}", name(count), count.flows, cells(&numbers))?;
+    }
+    writeln!(out)?;
+    let damaged = summary.damaged.len() + summary.refused.len();
+    writeln!(
+        out,
+        "{} packets in {} flows from {} files; {} files damaged or refused, {} others skipped",
+        summary.packets, summary.flows, summary.files, damaged, summary.skipped
+    )?;
+    Ok(writeln!(out, "tables in {}: flows, findings, captures", summary.output)?)
+}

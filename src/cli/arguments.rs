@@ -1,0 +1,92 @@
+//! What may be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Reads packet captures and says of every connection whether the network let it through, and if not, how it was cut.
+#[derive(Debug, Parser)]
+#[command(name = "tamperscope", version, max_term_width = 120)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse captures and write the tables.
+    Analyze(Analyze),
+    /// Print the columns of the tables with type, unit and meaning.
+    Schema {
+        /// One table only: flows, findings or captures.
+        table: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Analyze {
+    /// Captures, folders of captures, or - for standard input.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// The folder for the tables.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Write into a folder that is not empty; tables of an earlier run are replaced.
+    #[arg(long)]
+    pub force: bool,
+    /// Files that belong to one capture point, by a pattern for their paths (may be repeated).
+    #[arg(long = "source", value_name = "NAME=GLOB", value_parser = named_source)]
+    pub sources: Vec<(String, String)>,
+    /// All files belong to one capture point.
+    #[arg(long)]
+    pub one_source: bool,
+    /// Services to add to the built-in catalog; its entries come first.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// Share of interference among flows that did not work.
+    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = probability)]
+    pub prior: f64,
+    /// Threads; all cores where it is not given.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Where rows wait until the end; inside the output folder where it is not given.
+    #[arg(long, value_name = "DIR")]
+    pub temp_dir: Option<PathBuf>,
+    /// Silence that ends a TCP flow, in seconds (an established connection: 3600).
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub tcp_timeout: u32,
+    /// Silence that ends a flow of UDP or another protocol, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    pub udp_timeout: u32,
+    /// When to show progress.
+    #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
+    pub progress: ShowProgress,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Bytes of a round of reading; results do not depend on it.
+    #[arg(long, hide = true, default_value_t = crate::pipeline::ROUND_BYTES)]
+    pub round_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShowProgress {
+    /// On a terminal.
+    Auto,
+    Always,
+    Never,
+}
+
+fn named_source(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, glob)) if !name.is_empty() && !glob.is_empty() => Ok((name.into(), glob.into())),
+        _ => Err("NAME=GLOB is expected".into()),
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("a number between 0 and 1 is expected".into()),
+    }
+}

@@ -1,0 +1,74 @@
+//! The command line.
+//! In:  arguments.
+//! Out: a result on standard output, progress and diagnostics on standard error, an exit code.
+//! Promises: standard output carries only the result; no control sequences where there is no terminal.
+//! Not here: any work on captures or tables.
+
+mod analyze;
+mod arguments;
+mod progress;
+mod schema;
+
+pub use arguments::Arguments;
+
+use std::io;
+use std::process::ExitCode;
+
+use arguments::Command;
+
+/// 0 all read whole, 1 could not finish, 2 usage (clap), 3 finished, but some input was damaged or refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Whole,
+    Damaged,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Run(#[from] crate::pipeline::RunError),
+    #[error("{}: {source}", .path.display())]
+    Read { path: std::path::PathBuf, source: io::Error },
+    #[error(transparent)]
+    Catalog(#[from] crate::service::CatalogError),
+    #[error(transparent)]
+    Weights(#[from] crate::infer::WeightsError),
+    #[error("--threads {count}: {reason}")]
+    Threads { count: usize, reason: String },
+    #[error("no table is called {0}; there are flows, findings, captures")]
+    NoSuchTable(String),
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// A reader that has seen enough, as `| head`.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Everything that is wrong, one line each.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Run(crate::pipeline::RunError::NothingRead { refused }) => refused.iter().cloned().chain([self.to_string()]).collect(),
+            _ => vec![self.to_string()],
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Whole => ExitCode::SUCCESS,
+            Exit::Damaged => ExitCode::from(3),
+        }
+    }
+}
+
+/// Runs a command.
+pub fn run(arguments: Arguments) -> Result<Exit, CliError> {
+    match arguments.command {
+        Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Schema { table } => schema::run(table.as_deref()),
+    }
+}

@@ -1,0 +1,17 @@
+//! The binary: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tamperscope::cli::{self, Arguments};
+
+fn main() -> ExitCode {
+    match cli::run(Arguments::parse()) {
+        Ok(exit) => exit.into(),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            error.lines().iter().for_each(|line| eprintln!("tamperscope: {line}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The last step: every flow is judged as the runs are merged, the tables are written, and the result is put in place.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use rayon::prelude::*;
+use serde_json::json;
+
+use crate::capture::Inventory;
+use crate::infer::Judge;
+use crate::model::rows::{CaptureRow, FindingRow, Judgement};
+use crate::table::{CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch};
+
+use super::sink::{Learnt, Sink};
+use super::summary::Summary;
+use super::{RunError, Settings};
+
+const FINDINGS_KEY: &[&str] = &["time", "flow_id", "detector"];
+const FINDING_RUN_ROWS: usize = 16 * 1024;
+
+pub fn finish(
+    settings: &Settings,
+    output: Output,
+    sink: Sink,
+    mut captures: Vec<CaptureRow>,
+    inventory: &Inventory,
+    refused: Vec<String>,
+) -> Result<Summary, RunError> {
+    let (flows, learnt) = sink.finish()?;
+    captures.sort_by(|one, other| (&one.source, one.first_time, &one.path).cmp(&(&other.source, other.first_time, &other.path)));
+    if !captures.is_empty() && captures.iter().all(|capture| capture.packets == 0 && !capture.complete) {
+        let damaged = captures.iter().filter_map(|capture| capture.error.clone());
+        return Err(RunError::NothingRead { refused: refused.into_iter().chain(damaged).collect() });
+    }
+    let mut last = LastStep::new(settings, &output, &learnt);
+    let mut summary = Summary::new(inventory, refused, &captures, learnt.flows);
+    last.flows(flows, &mut summary)?;
+    last.findings_table()?;
+    last.captures_table(&captures)?;
+    summary.run_id = last.run_id.clone();
+    let run = run_json(settings, &summary, &captures, inventory);
+    summary.output = settings.output.display().to_string();
+    output.commit(&["flows.parquet", "findings.parquet", "captures.parquet"].map(String::from), &run)?;
+    Ok(summary)
+}
+
+struct LastStep<'a> {
+    output: &'a Output,
+    judge: Judge<'a>,
+    run_id: String,
+    metadata: Vec<(String, String)>,
+    findings: Spool,
+    waiting: Vec<FindingRow>,
+}
+
+impl<'a> LastStep<'a> {
+    fn new(settings: &'a Settings, output: &'a Output, learnt: &'a Learnt) -> Self {
+        let schema = Schema::new(FINDINGS.iter().map(Column::field).collect::<Vec<_>>());
+        Self {
+            output,
+            judge: Judge { knowledge: &learnt.knowledge, weights: &settings.weights, prior: settings.prior },
+            run_id: run_id(settings, learnt),
+            metadata: vec![
+                ("tamperscope.version".into(), env!("CARGO_PKG_VERSION").into()),
+                ("tamperscope.schema_version".into(), SCHEMA_VERSION.into()),
+                ("tamperscope.prior".into(), settings.prior.to_string()),
+                ("tamperscope.weights".into(), settings.weights.version.clone()),
+                ("tamperscope.catalog".into(), settings.catalog.date.clone()),
+            ],
+            findings: Spool::new("findings", output.staging(), Arc::new(schema), FINDINGS_KEY),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Merges the runs of `flows`, judges each row, and writes the table.
+    fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
+        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field));
+        let mut writer = self.writer("flows", fields.collect())?;
+        let schema = self.schema(FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).collect());
+        runs.merge(|rows| {
+            let judged = self.judge_all(&rows);
+            let (judgements, findings): (Vec<Judgement>, Vec<Vec<FindingRow>>) = judged.into_iter().unzip();
+            summary.count(&rows, &judgements);
+            self.waiting.extend(findings.into_iter().flatten());
+            if self.waiting.len() >= FINDING_RUN_ROWS {
+                self.spool_findings()?;
+            }
+            let observed = rows.columns()[..FLOWS.len()].iter().cloned();
+            let columns: Vec<ArrayRef> = [self.run_ids(rows.num_rows())].into_iter().chain(observed).chain(batch(JUDGEMENT, &judgements)).collect();
+            writer.write(RecordBatch::try_new(schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?)
+        })?;
+        writer.finish()
+    }
+
+    fn judge_all(&self, rows: &RecordBatch) -> Vec<(Judgement, Vec<FindingRow>)> {
+        let Some(cases) = Cases::new(rows) else { return Vec::new() };
+        (0..rows.num_rows()).into_par_iter().map(|row| self.judge.judge(&cases.get(row))).collect()
+    }
+
+    fn spool_findings(&mut self) -> Result<(), TableError> {
+        let rows = std::mem::take(&mut self.waiting);
+        let schema = Schema::new(FINDINGS.iter().map(Column::field).collect::<Vec<_>>());
+        let run = RecordBatch::try_new(Arc::new(schema), batch(FINDINGS, &rows)).map_err(|source| TableError::Arrow { table: "findings", source })?;
+        self.findings.append(run)
+    }
+
+    fn findings_table(&mut self) -> Result<(), TableError> {
+        if !self.waiting.is_empty() {
+            self.spool_findings()?;
+        }
+        let fields: Vec<Field> = FINDINGS.iter().map(Column::field).collect();
+        let (mut writer, schema) = (self.writer("findings", fields.clone())?, self.schema(fields));
+        let spool = std::mem::replace(&mut self.findings, Spool::new("findings", self.output.staging(), schema.clone(), FINDINGS_KEY));
+        spool.merge(|rows| writer.write(self.with_run_id("findings", &schema, rows.columns())?))?;
+        writer.finish()
+    }
+
+    fn captures_table(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
+        let fields: Vec<Field> = CAPTURES.iter().map(Column::field).collect();
+        let (mut writer, schema) = (self.writer("captures", fields.clone())?, self.schema(fields));
+        writer.write(self.with_run_id("captures", &schema, &batch(CAPTURES, captures))?)?;
+        writer.finish()
+    }
+
+    fn with_run_id(&self, table: &'static str, schema: &Arc<Schema>, columns: &[ArrayRef]) -> Result<RecordBatch, TableError> {
+        let rows = columns.first().map_or(0, |column| column.len());
+        let columns = [self.run_ids(rows)].into_iter().chain(columns.iter().cloned()).collect();
+        RecordBatch::try_new(schema.clone(), columns).map_err(|source| TableError::Arrow { table, source })
+    }
+
+    fn run_ids(&self, rows: usize) -> ArrayRef {
+        Arc::new(std::iter::repeat_n(Some(self.run_id.as_str()), rows).collect::<StringArray>())
+    }
+
+    fn schema(&self, fields: Vec<Field>) -> Arc<Schema> {
+        let metadata: HashMap<String, String> = self.metadata.iter().cloned().collect();
+        Arc::new(Schema::new_with_metadata(with_run_id_field(fields), metadata))
+    }
+
+    fn writer(&self, table: &'static str, fields: Vec<Field>) -> Result<TableWriter, TableError> {
+        TableWriter::create(table, &self.output.staging().join(format!("{table}.parquet")), with_run_id_field(fields), &self.metadata)
+    }
+}
+
+fn with_run_id_field(fields: Vec<Field>) -> Vec<Field> {
+    [Field::new("run_id", DataType::Utf8, false)].into_iter().chain(fields).collect()
+}
+
+/// The same for the same flows and settings, whatever files the packets came in.
+fn run_id(settings: &Settings, learnt: &Learnt) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes()).update(settings.weights.version.as_bytes()).update(settings.catalog.date.as_bytes());
+    hasher.update(&settings.prior.to_be_bytes()).update(&learnt.flows.to_be_bytes()).update(&learnt.fingerprint.to_be_bytes());
+    hasher.finalize().to_hex()[..16].to_string()
+}
+
+/// The sign of completeness, and what was read under which settings.
+fn run_json(settings: &Settings, summary: &Summary, captures: &[CaptureRow], inventory: &Inventory) -> String {
+    let sources: HashSet<&str> = captures.iter().map(|capture| &*capture.source).collect();
+    let run = json!({
+        "tamperscope": env!("CARGO_PKG_VERSION"),
+        "schema_version": SCHEMA_VERSION,
+        "run_id": summary.run_id,
+        "prior": settings.prior,
+        "weights": settings.weights.version,
+        "catalog": settings.catalog.date,
+        "tables": ["flows", "findings", "captures"],
+        "sources": sources.len(),
+        "files": captures.len(),
+        "files_skipped": inventory.skipped,
+        "files_refused": summary.refused,
+        "files_damaged": summary.damaged,
+        "warnings": inventory.warnings,
+        "packets": summary.packets,
+        "flows": summary.flows,
+        "verdicts": summary.verdicts,
+    });
+    format!("{run:#}\n")
+}

@@ -1,0 +1,355 @@
+//! From a conversation to its row: every room asked once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+use crate::app::tls;
+use crate::capture::{Interface, Source};
+use crate::detect::features::TcpView;
+use crate::detect::{self, Evidence, Found};
+use crate::flow::{Flow, Tcp, Volume};
+use crate::model::rows::*;
+use crate::model::words::*;
+use crate::model::{Direction, FileId, FlowKey, PerDirection, Protocol, Side, Span, Timestamp};
+use crate::service::Catalog;
+use crate::shard::{Conversation, Facts};
+
+use super::source::paths;
+
+/// SYNs over less time than this may still be answered (detection.md, section 1.5: 7 s, which is three SYNs of Linux).
+const SYN_PATIENCE: Span = Span::from_secs(7);
+const SYN_TRIES: u32 = 3;
+/// A request is overdue after this (detection.md, section 1.5: silence 10 s).
+const REQUEST_PATIENCE: Span = Span::from_secs(10);
+/// Datagrams of one side without an answer: fewer are no test (detection.md, section 1.5: three tries over 3 s).
+const DATAGRAM_TRIES: u64 = 3;
+const DATAGRAM_PATIENCE: Span = Span::from_secs(3);
+
+/// Makes rows of one source.
+pub struct Rows<'a> {
+    source: Arc<str>,
+    paths: HashMap<FileId, Arc<str>>,
+    /// Name of the interface, and of the source that it is: the first interface is the source itself.
+    interfaces: Vec<(Option<Arc<str>>, Arc<str>)>,
+    catalog: &'a Catalog,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(source: &Source, catalog: &'a Catalog) -> Self {
+        Self { source: source.name.as_str().into(), paths: paths(source), interfaces: Vec::new(), catalog }
+    }
+
+    pub fn know_interfaces(&mut self, interfaces: &[Interface]) {
+        for (index, interface) in interfaces.iter().enumerate().skip(self.interfaces.len()) {
+            let name: Option<Arc<str>> = interface.name.as_deref().map(Into::into);
+            let source = match (index, &name) {
+                (0, _) => self.source.clone(),
+                (_, Some(name)) => format!("{}#{index}:{name}", self.source).into(),
+                (_, None) => format!("{}#{index}", self.source).into(),
+            };
+            self.interfaces.push((name, source));
+        }
+    }
+
+    pub fn row(&self, conversation: &Conversation) -> FlowRow {
+        let Conversation { flow, client, .. } = conversation;
+        let (client, server) = (*client, client.opposite());
+        let (interface, source) = self.interfaces.get(flow.key.interface as usize).cloned().unwrap_or((None, self.source.clone()));
+        let view = detect::view(conversation);
+        let facts = conversation.facts.as_deref();
+        let hello = facts.and_then(|facts| facts.client_hello.as_ref()).map(|(_, hello)| hello);
+        let server_hello = facts.and_then(|facts| facts.server_hello.as_ref()).map(|(_, hello)| hello);
+        let since_start = |time: Timestamp| (time - flow.start).as_ms();
+        let named = self.catalog.name(hello.and_then(|hello| hello.fact.sni.as_deref()), flow.key.address(server));
+        let port = |side| has_ports(flow.key.protocol).then(|| i32::from(flow.key.port(side)));
+        FlowRow {
+            flow_id: flow_id(&source, flow),
+            community_id: community_id(&flow.key, flow.first_sender),
+            source,
+            capture: self.path(flow.first_packet.file()),
+            first_packet: flow.first_packet.number() as i64,
+            interface,
+            start: flow.start,
+            end: flow.end,
+            end_reason: conversation.end_reason,
+            ip_version: flow.key.ip_version.into(),
+            protocol: transport(flow.key.protocol),
+            client_ip: flow.key.address(client).to_string(),
+            client_port: port(client),
+            server_ip: flow.key.address(server).to_string(),
+            server_port: port(server),
+            orientation: conversation.orientation,
+            vlan: flow.vlan.map(i32::from),
+            service: named.membership.as_ref().map(|member| member.service.clone()),
+            role: named.membership.as_ref().map(|member| member.role),
+            host: named.host,
+            host_source: named.host_source,
+            app_protocol: facts.is_some_and(is_tls).then_some(AppProtocol::Tls),
+            hello: hello.map(|hello| HelloRow {
+                sni: hello.fact.sni.clone(),
+                alpn: (!hello.fact.alpn.is_empty()).then(|| hello.fact.alpn.join(",")),
+                bytes: hello.fact.message_bytes.into(),
+                segments: hello.segments.into(),
+                at_ms: since_start(hello.time),
+            }),
+            tls_version: server_hello.map(|hello| tls::version_name(hello.fact.version)),
+            server_hello_ms: server_hello.map(|hello| since_start(hello.time)),
+            tls_alert: facts.and_then(|facts| facts.alert.as_ref()).map(|(_, alert)| alert.fact.description.into()),
+            volume: volume(flow, client),
+            tcp: view.as_ref().map(tcp_row),
+            icmp: icmp_row(flow),
+            quality: view.as_ref().map_or_else(Vec::new, |view| quality(view, conversation)),
+            notes: self.notes(conversation, view.as_ref()),
+        }
+    }
+
+    fn path(&self, file: FileId) -> Arc<str> {
+        self.paths.get(&file).cloned().unwrap_or_else(|| "".into())
+    }
+
+    fn notes(&self, conversation: &Conversation, view: Option<&TcpView<'_>>) -> Notes {
+        let Some(view) = view else {
+            let volume = &conversation.flow.volume;
+            let exchanged = volume.0.iter().all(|volume| volume.packets > 0);
+            return Notes { exchanged, answer_owed: owes_datagram(conversation), ..Notes::default() };
+        };
+        let observed = detect::observe(view);
+        let waited = view.request.as_ref().map(|request| {
+            let until = request.answer.map_or(conversation.flow.end, |(time, _)| time);
+            (request.time.as_micros(), until.as_micros())
+        });
+        Notes {
+            found: observed.found.iter().map(|found| self.found_note(found)).collect(),
+            benign: observed.benign.iter().map(|cause| cause.word().into()).collect(),
+            exchanged: view.exchange_went_through(),
+            answer_owed: owes_answer(view),
+            waited,
+        }
+    }
+
+    fn found_note(&self, found: &Found) -> FoundNote {
+        FoundNote { detector: found.detector.name.into(), items: found.items.iter().map(|item| self.item_note(item)).collect() }
+    }
+
+    fn item_note(&self, item: &Evidence) -> ItemNote {
+        ItemNote {
+            id: item.id.into(),
+            mechanism: item.mechanism.word().into(),
+            time: item.time.as_micros(),
+            packets: item.packets.iter().map(|packet| (self.path(packet.file()), packet.number() as i64)).collect(),
+            says: item.says.clone(),
+            unless: item.unless.into(),
+        }
+    }
+}
+
+fn is_tls(facts: &Facts) -> bool {
+    facts.tls.0.iter().any(|&tls| tls)
+}
+
+fn transport(protocol: Protocol) -> Transport {
+    match protocol {
+        Protocol::TCP => Transport::Tcp,
+        Protocol::UDP => Transport::Udp,
+        Protocol::ICMP | Protocol::ICMP6 => Transport::Icmp,
+        Protocol::SCTP => Transport::Sctp,
+        _ => Transport::Other,
+    }
+}
+
+fn has_ports(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::TCP | Protocol::UDP | Protocol::SCTP)
+}
+
+/// 63 bits over source, key, start and first sequence number.
+fn flow_id(source: &str, flow: &Flow) -> i64 {
+    let key = &flow.key;
+    let first_seq = flow.tcp.as_ref().and_then(|tcp| tcp.log.head().first()).map_or(0, |record| record.seq.0);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(source.as_bytes()).update(&[0]).update(&key.low.0).update(&key.high.0);
+    hasher.update(&key.low_port.to_be_bytes()).update(&key.high_port.to_be_bytes()).update(&[key.protocol.0]);
+    hasher.update(&flow.start.0.to_be_bytes()).update(&first_seq.to_be_bytes());
+    let hash = hasher.finalize();
+    let bytes = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+    i64::from_be_bytes(bytes) & i64::MAX
+}
+
+/// Community ID v1 with seed 0 (<https://github.com/corelight/community-id-spec>).
+fn community_id(key: &FlowKey, first_sender: Side) -> String {
+    let end = |side| (address_bytes(key, side), key.port(side));
+    let (one, other) = (end(first_sender), end(first_sender.opposite()));
+    // One-way ICMP messages keep their direction, all else is ordered.
+    let (one, other) = if one <= other || is_one_way_icmp(key, first_sender) { (one, other) } else { (other, one) };
+    let mut hasher = Sha1::new();
+    hasher.update([0, 0]);
+    hasher.update(&one.0);
+    hasher.update(&other.0);
+    hasher.update([key.protocol.0, 0]);
+    if has_ports(key.protocol) || matches!(key.protocol, Protocol::ICMP | Protocol::ICMP6) {
+        hasher.update(one.1.to_be_bytes());
+        hasher.update(other.1.to_be_bytes());
+    }
+    format!("1:{}", STANDARD.encode(hasher.finalize()))
+}
+
+fn address_bytes(key: &FlowKey, side: Side) -> Vec<u8> {
+    let address = key.address(side);
+    if key.ip_version == 4 { address.0[12..].to_vec() } else { address.0.to_vec() }
+}
+
+/// Types without a counterpart: then the second "port" is a code.
+fn is_one_way_icmp(key: &FlowKey, first_sender: Side) -> bool {
+    let kind = key.port(first_sender);
+    match key.protocol {
+        Protocol::ICMP => !matches!(kind, 0 | 8..=10 | 13..=18),
+        Protocol::ICMP6 => !matches!(kind, 128..=131 | 133..=136 | 139 | 140 | 144 | 145),
+        _ => false,
+    }
+}
+
+fn volume(flow: &Flow, client: Side) -> PerDirection<VolumeRow> {
+    let row = |side: Side| {
+        let volume = &flow.volume[side];
+        let new_bytes = flow.tcp.as_ref().map_or(volume.payload_bytes, |tcp| tcp.sides[side].new_payload_bytes);
+        volume_row(flow, volume, new_bytes)
+    };
+    PerDirection { c2s: row(client), s2c: row(client.opposite()) }
+}
+
+fn volume_row(flow: &Flow, volume: &Volume, new_bytes: u64) -> VolumeRow {
+    let seen = volume.packets > 0;
+    let span = volume.last - volume.first;
+    VolumeRow {
+        packets: volume.packets as i64,
+        bytes: volume.bytes as i64,
+        payload_bytes: volume.payload_bytes as i64,
+        payload: volume.payload_spread().map(|spread| (spread.mean, spread.std, spread.max as i64)),
+        iat_ms: volume.gap_spread_ms().map(|spread| (spread.mean, spread.std, spread.max)),
+        first_ms: seen.then(|| (volume.first - flow.start).as_ms()),
+        last_ms: seen.then(|| (volume.last - flow.start).as_ms()),
+        goodput_kbps: (new_bytes > 0 && span > Span::ZERO).then(|| new_bytes as f64 * 8.0 / 1_000.0 / span.as_secs()),
+    }
+}
+
+fn tcp_row(view: &TcpView<'_>) -> TcpRow {
+    let (tcp, client) = (view.tcp, view.client());
+    let handshake = &tcp.handshake;
+    let request = view.request.as_ref();
+    let hello = request.filter(|request| request.is_hello);
+    let side = |side: Side| side_row(tcp, &view.conversation.flow.volume[side], side);
+    let syn_span = handshake.syn.zip(handshake.last_syn).map(|((first, _), last)| (last - first).as_ms());
+    TcpRow {
+        state: tcp.state(client),
+        history: tcp.history(client),
+        sides: PerDirection { c2s: side(client), s2c: side(client.opposite()) },
+        handshake: handshake.syn.is_some() && handshake.syn_ack.is_some() && handshake.ack.is_some(),
+        syn_count: handshake.syn_count.into(),
+        synack_count: handshake.syn_ack_count.into(),
+        syn_span_ms: syn_span,
+        syn_rtt_ms: handshake.syn_rtt().map(Span::as_ms),
+        ack_rtt_ms: handshake.ack_rtt().map(Span::as_ms),
+        mss: tcp.sides.0.iter().filter_map(|side| side.mss).min().map(i32::from),
+        ttfb_ms: request.and_then(|request| Some((request.answer?.0 - request.time).as_ms())),
+        rst_direction: rst_direction(tcp, client),
+        first_payload_fate: request.map_or(PayloadFate::NoPayload, |request| request.fate),
+        client_hello_retransmits: hello.map(|hello| hello.repeats.len() as i64),
+        client_hello_acked: hello.map(|hello| hello.acked.is_some()),
+        s2c_bytes_after_client_hello: hello.map(|_| tcp.sides[client.opposite()].new_payload_bytes as i64),
+        outstanding: view.silence.as_ref().map_or(Outstanding::Nothing, |silence| silence.owed),
+        silence_ms: view.silence.as_ref().map(|silence| silence.watched.as_ms()),
+        stage: stage(tcp, client),
+    }
+}
+
+fn side_row(tcp: &Tcp, volume: &Volume, side: Side) -> TcpSideRow {
+    let counters = &tcp.sides[side];
+    let ttl = |ttl: u8| (volume.packets > 0).then_some(i32::from(ttl));
+    TcpSideRow {
+        syn: counters.syn.into(),
+        fin: counters.fin.into(),
+        rst: counters.rst.into(),
+        psh: counters.psh.into(),
+        retransmits: counters.retransmits.into(),
+        out_of_order: counters.out_of_order.into(),
+        zero_window: counters.zero_window.into(),
+        ttl_min: ttl(volume.ttl_min),
+        ttl_max: ttl(volume.ttl_max),
+        ack_of_unseen_bytes: counters.unseen_bytes as i64,
+    }
+}
+
+fn rst_direction(tcp: &Tcp, client: Side) -> Option<Way> {
+    match (tcp.sides[client].rst > 0, tcp.sides[client.opposite()].rst > 0) {
+        (true, true) => Some(Way::Both),
+        (true, false) => Some(Way::C2s),
+        (false, true) => Some(Way::S2c),
+        (false, false) => None,
+    }
+}
+
+/// By the client's packets, as the paper takes them.
+fn stage(tcp: &Tcp, client: Side) -> Option<Stage> {
+    tcp.handshake.syn?;
+    Some(match tcp.sides[client].new_payload_packets {
+        0 if tcp.handshake.ack.is_none() => Stage::PostSyn,
+        0 => Stage::PostAck,
+        1 => Stage::PostPsh,
+        _ => Stage::Later,
+    })
+}
+
+fn icmp_row(flow: &Flow) -> Option<IcmpRow> {
+    if matches!(flow.key.protocol, Protocol::ICMP | Protocol::ICMP6) {
+        let (sender, answerer) = (flow.first_sender, flow.first_sender.opposite());
+        let code = if is_one_way_icmp(&flow.key, sender) { flow.key.port(answerer) } else { 0 };
+        return Some(IcmpRow { kind: flow.key.port(sender).into(), code: code.into(), from: flow.key.address(sender).to_string() });
+    }
+    flow.icmp_error.as_ref().map(|error| IcmpRow { kind: error.0.kind.into(), code: error.0.code.into(), from: error.0.from.to_string() })
+}
+
+/// The gates of the flow, and whether the capture ended too soon behind the silence.
+fn quality(view: &TcpView<'_>, conversation: &Conversation) -> Vec<Gate> {
+    let mut gates = view.gates.clone();
+    let cut_short = conversation.end_reason == EndReason::CaptureEnd && (is_early_request(view) || is_early_syn(view, conversation));
+    if cut_short {
+        gates.push(Gate::TruncatedEnd);
+    }
+    gates
+}
+
+fn is_early_request(view: &TcpView<'_>) -> bool {
+    view.silence.as_ref().is_some_and(|silence| silence.gave_up.is_none() && silence.watched < REQUEST_PATIENCE && silence.repeats.len() < 3)
+}
+
+fn is_early_syn(view: &TcpView<'_>, conversation: &Conversation) -> bool {
+    let handshake = &view.tcp.handshake;
+    handshake.syn_ack.is_none() && handshake.syn.is_some_and(|(first, _)| conversation.watched_until - first < SYN_PATIENCE)
+}
+
+/// Whether the client asked in earnest: SYNs over some time, or a request that was waited for.
+fn owes_answer(view: &TcpView<'_>) -> bool {
+    let handshake = &view.tcp.handshake;
+    let refused = view.resets.first().is_some_and(|reset| reset.direction == Direction::ServerToClient);
+    match (&view.request, handshake.syn.zip(handshake.last_syn)) {
+        (Some(_), _) => view.silence.as_ref().is_none_or(|silence| silence.watched >= REQUEST_PATIENCE || silence.repeats.len() >= 3),
+        (None, Some(((first, _), last))) if handshake.syn_ack.is_none() => {
+            refused || (handshake.syn_count >= SYN_TRIES && last - first >= Span(SYN_PATIENCE.0 / 3))
+        }
+        _ => false,
+    }
+}
+
+/// Whether datagrams to one machine went unanswered often and long enough.
+fn owes_datagram(conversation: &Conversation) -> bool {
+    let flow = &conversation.flow;
+    let (asked, answered) = (&flow.volume[conversation.client], &flow.volume[conversation.client.opposite()]);
+    let server = flow.key.address(conversation.client.opposite()).ip();
+    let one_machine =
+        !server.is_multicast() && !matches!(server, std::net::IpAddr::V4(address) if address.is_broadcast() || address.octets()[3] == 255);
+    let in_earnest = asked.packets >= DATAGRAM_TRIES && asked.last - asked.first >= DATAGRAM_PATIENCE;
+    flow.key.protocol == Protocol::UDP && one_machine && answered.packets == 0 && in_earnest
+}

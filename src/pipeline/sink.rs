@@ -1,0 +1,94 @@
+//! Where ended flows go: collected from all sources, written as sorted runs, and learnt from on the way.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::infer::Knowledge;
+use crate::model::rows::FlowRow;
+use crate::table::{Cases, FLOWS, NOTES, Spool, TableError, batch};
+
+/// Rows of one run: some 100 MB while they wait.
+const RUN_ROWS: usize = 64 * 1024;
+
+/// The order of `flows`: a query for one service touches few row groups.
+const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
+
+/// Takes rows from any thread.
+pub struct Sink {
+    schema: SchemaRef,
+    spool: Spool,
+    waiting: Mutex<Vec<FlowRow>>,
+    learnt: Mutex<Learnt>,
+}
+
+/// What all rows together gave.
+#[derive(Default)]
+pub struct Learnt {
+    pub knowledge: Knowledge,
+    pub flows: u64,
+    /// A sum over all flows, the same in any order.
+    pub fingerprint: u64,
+}
+
+impl Sink {
+    pub fn new(folder: &Path) -> Self {
+        let fields: Vec<Field> = FLOWS.iter().map(|column| column.field()).chain([Field::new(NOTES, DataType::Utf8, false)]).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
+        Self { schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
+    }
+
+    pub fn add(&self, rows: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
+        let full = {
+            let mut waiting = locked(&self.waiting);
+            rows.into_iter().for_each(|rows| waiting.extend(rows));
+            (waiting.len() >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
+        };
+        full.map_or(Ok(()), |rows| self.write(&rows))
+    }
+
+    fn write(&self, rows: &[FlowRow]) -> Result<(), TableError> {
+        rows.chunks(RUN_ROWS).try_for_each(|rows| self.write_run(rows))
+    }
+
+    fn write_run(&self, rows: &[FlowRow]) -> Result<(), TableError> {
+        let mut columns = batch(FLOWS, rows);
+        columns.push(Arc::new(rows.iter().map(|row| Some(notes(row))).collect::<StringArray>()) as ArrayRef);
+        let run = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
+        self.learn(&run, rows);
+        self.spool.append(run)
+    }
+
+    fn learn(&self, run: &RecordBatch, rows: &[FlowRow]) {
+        let mut learnt = locked(&self.learnt);
+        if let Some(cases) = Cases::new(run) {
+            (0..run.num_rows()).for_each(|row| learnt.knowledge.learn(&cases.get(row)));
+        }
+        learnt.flows += rows.len() as u64;
+        for row in rows {
+            let packets = row.volume.c2s.packets + row.volume.s2c.packets;
+            learnt.fingerprint = learnt.fingerprint.wrapping_add((row.flow_id as u64).wrapping_mul(2 * packets as u64 + 1));
+        }
+    }
+
+    /// Writes what waits; gives the runs and what was learnt.
+    pub fn finish(self) -> Result<(Spool, Learnt), TableError> {
+        let rest = std::mem::take(&mut *locked(&self.waiting));
+        self.write(&rest)?;
+        let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        learnt.knowledge.settle();
+        Ok((self.spool, learnt))
+    }
+}
+
+fn notes(row: &FlowRow) -> String {
+    serde_json::to_string(&row.notes).unwrap_or_default()
+}
+
+/// A thread that panicked has not left half a row behind: rows are moved whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

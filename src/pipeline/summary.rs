@@ -1,0 +1,80 @@
+//! What a run says of itself at its end.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use serde::Serialize;
+
+use crate::capture::Inventory;
+use crate::model::rows::{CaptureRow, Judgement};
+use crate::model::words::Word;
+
+/// Numbers for people and for `--json`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    pub run_id: String,
+    pub output: String,
+    pub files: u64,
+    pub packets: u64,
+    pub bytes: u64,
+    pub undecoded: u64,
+    pub flows: u64,
+    pub skipped: u64,
+    /// Files named on the command line that are no captures or could not be read.
+    pub refused: Vec<String>,
+    /// Captures that are damaged or cut, with what is wrong.
+    pub damaged: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Flows by verdict.
+    pub verdicts: BTreeMap<&'static str, u64>,
+    pub services: Vec<ServiceCount>,
+}
+
+/// Flows of one service by verdict; flows of no service stand under none.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceCount {
+    pub service: Option<String>,
+    pub flows: u64,
+    pub verdicts: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    pub fn new(inventory: &Inventory, refused: Vec<String>, captures: &[CaptureRow], flows: u64) -> Self {
+        let sum = |value: fn(&CaptureRow) -> i64| captures.iter().map(value).sum::<i64>() as u64;
+        Self {
+            files: captures.len() as u64,
+            packets: sum(|capture| capture.packets),
+            bytes: sum(|capture| capture.bytes),
+            undecoded: sum(|capture| capture.undecoded),
+            flows,
+            skipped: inventory.skipped as u64,
+            refused,
+            damaged: captures.iter().filter_map(|capture| capture.error.clone()).collect(),
+            warnings: inventory.warnings.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether everything was read whole.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && self.damaged.is_empty()
+    }
+
+    /// Counts rows of `flows`, which come ordered by service.
+    pub fn count(&mut self, rows: &RecordBatch, judgements: &[Judgement]) {
+        let services = rows.column_by_name("service").and_then(|column| column.as_string_opt::<i32>());
+        let Some(services) = services else { return };
+        for (row, judgement) in judgements.iter().enumerate() {
+            let service = (!services.is_null(row)).then(|| services.value(row));
+            if self.services.last().is_none_or(|last| last.service.as_deref() != service) {
+                self.services.push(ServiceCount { service: service.map(Into::into), flows: 0, verdicts: BTreeMap::new() });
+            }
+            let word = judgement.verdict.word();
+            *self.verdicts.entry(word).or_default() += 1;
+            if let Some(last) = self.services.last_mut() {
+                last.flows += 1;
+                *last.verdicts.entry(word).or_default() += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `captures`: one row per file that was read.
+
+use super::column::{Column, NEVER_NULL, Unit};
+use crate::model::rows::CaptureRow;
+
+use Unit::{Bytes, Count};
+
+pub const CAPTURES: &[Column<CaptureRow>] = &[
+    Column::text("source", "The capture point that the file belongs to.", NEVER_NULL, |row| Some(&row.source)),
+    Column::text("path", "The file, as it was given or found.", NEVER_NULL, |row| Some(&row.path)),
+    Column::text("content_hash", "Hash of all bytes of the file.", "the file could not be read", |row| row.content_hash.as_deref()),
+    Column::text("format", "pcap or pcapng.", "not even the header could be read", |row| row.format),
+    Column::i64("bytes", Bytes, "Bytes read.", NEVER_NULL, |row| Some(row.bytes)),
+    Column::i64("packets", Count, "Records.", NEVER_NULL, |row| Some(row.packets)),
+    Column::i64("decoded", Count, "Records that were decoded down to their network layer: in flows, fragments, or not IP.", NEVER_NULL, |row| {
+        Some(row.decoded)
+    }),
+    Column::i64("undecoded", Count, "Records too short or of a link type that is not read.", NEVER_NULL, |row| Some(row.undecoded)),
+    Column::i64("not_ip", Count, "Decoded records that are not IP.", NEVER_NULL, |row| Some(row.not_ip)),
+    Column::i64("fragments", Count, "Decoded records that are fragments of IP datagrams and belong to no flow.", NEVER_NULL, |row| {
+        Some(row.fragments)
+    }),
+    Column::time("first_time", "The earliest time of a record.", "no record", |row| row.first_time),
+    Column::time("last_time", "The latest time of a record.", "no record", |row| row.last_time),
+    Column::i32s("link_types", "Link types of the records, in order of appearance.", |row| &row.link_types),
+    Column::i64("snaplen", Bytes, "The snap length that the file states.", "the file states none", |row| row.snaplen),
+    Column::text("error", "What was wrong with the file, and at which byte.", "nothing was", |row| row.error.as_deref()),
+    Column::bool("complete", "Whether the file was read to its end.", NEVER_NULL, |row| Some(row.complete)),
+    Column::i64("truncated_packets", Count, "Records cut by the snap length.", NEVER_NULL, |row| Some(row.truncated_packets)),
+];

@@ -1,0 +1,115 @@
+//! Back from Arrow: the few columns of `flows` that the last step of judgement reads.
+
+use arrow::array::{Array, AsArray, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+
+use crate::infer::Case;
+use crate::model::rows::Notes;
+use crate::model::words::*;
+
+use super::NOTES;
+
+/// The rows of a batch as cases.
+pub struct Cases<'a> {
+    source: &'a StringArray,
+    flow_id: &'a Int64Array,
+    server_ip: &'a StringArray,
+    server_port: &'a Int32Array,
+    protocol: Words<'a, Transport>,
+    sni: &'a StringArray,
+    start: &'a TimestampMicrosecondArray,
+    c2s_packets: &'a Int64Array,
+    s2c_packets: &'a Int64Array,
+    tcp_state: Words<'a, TcpState>,
+    handshake: &'a arrow::array::BooleanArray,
+    syn_rtt_ms: &'a Float64Array,
+    ack_rtt_ms: &'a Float64Array,
+    fate: Words<'a, PayloadFate>,
+    outstanding: Words<'a, Outstanding>,
+    s2c_rst: &'a Int64Array,
+    s2c_retransmits: &'a Int64Array,
+    c2s_retransmits: &'a Int64Array,
+    quality: &'a arrow::array::ListArray,
+    notes: &'a StringArray,
+}
+
+/// A column of words.
+struct Words<'a, W> {
+    keys: &'a Int32Array,
+    _words: std::marker::PhantomData<W>,
+}
+
+impl<'a, W: Word> Words<'a, W> {
+    fn get(&self, row: usize) -> Option<W> {
+        (!self.keys.is_null(row)).then(|| W::ALL[self.keys.value(row) as usize])
+    }
+}
+
+impl<'a> Cases<'a> {
+    /// None where a column is missing or has another type: the batch is no `flows` of ours.
+    pub fn new(batch: &'a RecordBatch) -> Option<Self> {
+        let column = |name: &str| batch.column_by_name(name);
+        let texts = |name| column(name)?.as_string_opt::<i32>();
+        let counts = |name| column(name)?.as_primitive_opt::<Int64Type>();
+        let times = |name| column(name)?.as_primitive_opt::<Float64Type>();
+        Some(Self {
+            source: texts("source")?,
+            flow_id: counts("flow_id")?,
+            server_ip: texts("server_ip")?,
+            server_port: column("server_port")?.as_primitive_opt::<Int32Type>()?,
+            protocol: words(batch, "protocol")?,
+            sni: texts("sni")?,
+            start: column("start")?.as_primitive_opt::<TimestampMicrosecondType>()?,
+            c2s_packets: counts("c2s_packets")?,
+            s2c_packets: counts("s2c_packets")?,
+            tcp_state: words(batch, "tcp_state")?,
+            handshake: column("handshake")?.as_boolean_opt()?,
+            syn_rtt_ms: times("syn_rtt_ms")?,
+            ack_rtt_ms: times("ack_rtt_ms")?,
+            fate: words(batch, "first_payload_fate")?,
+            outstanding: words(batch, "outstanding")?,
+            s2c_rst: counts("s2c_rst")?,
+            s2c_retransmits: counts("s2c_retransmits")?,
+            c2s_retransmits: counts("c2s_retransmits")?,
+            quality: column("quality")?.as_list_opt()?,
+            notes: texts(NOTES)?,
+        })
+    }
+
+    pub fn get(&self, row: usize) -> Case<'a> {
+        let number = |column: &Float64Array| (!column.is_null(row)).then(|| column.value(row));
+        let count = |column: &Int64Array| if column.is_null(row) { 0 } else { column.value(row) };
+        Case {
+            source: self.source.value(row),
+            flow_id: self.flow_id.value(row),
+            server_ip: self.server_ip.value(row),
+            server_port: if self.server_port.is_null(row) { 0 } else { self.server_port.value(row) },
+            transport: self.protocol.get(row).unwrap_or(Transport::Other),
+            sni: (!self.sni.is_null(row)).then(|| self.sni.value(row)),
+            start: self.start.value(row),
+            c2s_packets: count(self.c2s_packets),
+            s2c_packets: count(self.s2c_packets),
+            tcp_state: self.tcp_state.get(row),
+            handshake: !self.handshake.is_null(row) && self.handshake.value(row),
+            syn_rtt_ms: number(self.syn_rtt_ms),
+            ack_rtt_ms: number(self.ack_rtt_ms),
+            fate: self.fate.get(row),
+            outstanding: self.outstanding.get(row),
+            s2c_rst: count(self.s2c_rst),
+            retransmits: count(self.s2c_retransmits) + count(self.c2s_retransmits),
+            gates: self.gates(row),
+            notes: serde_json::from_str::<Notes>(self.notes.value(row)).unwrap_or_default(),
+        }
+    }
+
+    fn gates(&self, row: usize) -> Vec<Gate> {
+        let list = self.quality.value(row);
+        let texts = list.as_string_opt::<i32>();
+        texts.into_iter().flat_map(|texts| texts.iter().flatten().filter_map(Gate::from_word).collect::<Vec<_>>()).collect()
+    }
+}
+
+fn words<'a, W: Word>(batch: &'a RecordBatch, name: &str) -> Option<Words<'a, W>> {
+    let column: &DictionaryArray<Int32Type> = batch.column_by_name(name)?.as_dictionary_opt()?;
+    Some(Words { keys: column.keys(), _words: std::marker::PhantomData })
+}

@@ -1,0 +1,256 @@
+//! A column: name, type, unit, meaning, and how its value comes from a row. Everything else about it follows from here.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder, ListBuilder,
+};
+use arrow::array::{StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
+use rayon::prelude::*;
+
+use crate::model::Timestamp;
+use crate::model::words::Word;
+
+/// What a number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    None,
+    Count,
+    Bytes,
+    Milliseconds,
+    KilobitsPerSecond,
+    Probability,
+    LogLikelihood,
+}
+
+/// One column of a table whose rows are `R`.
+pub struct Column<R: 'static> {
+    pub name: &'static str,
+    unit: Unit,
+    doc: &'static str,
+    /// When the value is null; empty: never.
+    null: &'static str,
+    values: Values<R>,
+}
+
+/// How the values come from a row.
+enum Values<R: 'static> {
+    Int64(fn(&R) -> Option<i64>),
+    Int32(fn(&R) -> Option<i32>),
+    Float64(fn(&R) -> Option<f64>),
+    Bool(fn(&R) -> Option<bool>),
+    Time(fn(&R) -> Option<Timestamp>),
+    Text(for<'a> fn(&'a R) -> Option<&'a str>),
+    Word { words: fn() -> Vec<(&'static str, &'static str)>, index: fn(&R) -> Option<i32> },
+    Texts(for<'a> fn(&'a R) -> Vec<&'a str>),
+    Int64s(for<'a> fn(&'a R) -> &'a [i64]),
+    Int32s(for<'a> fn(&'a R) -> &'a [i32]),
+    Float64s(for<'a> fn(&'a R) -> &'a [f64]),
+}
+
+/// A column for people.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub name: &'static str,
+    pub kind: String,
+    pub unit: Unit,
+    pub doc: &'static str,
+    pub null: &'static str,
+    /// The words of an enumeration and what they mean.
+    pub words: Vec<(&'static str, &'static str)>,
+    pub field: Field,
+}
+
+pub const NEVER_NULL: &str = "";
+
+impl Unit {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Count => "count",
+            Self::Bytes => "bytes",
+            Self::Milliseconds => "ms",
+            Self::KilobitsPerSecond => "kbit/s",
+            Self::Probability => "probability",
+            Self::LogLikelihood => "natural log of a likelihood ratio",
+        }
+    }
+}
+
+impl<R: 'static> Column<R> {
+    const fn new(name: &'static str, unit: Unit, doc: &'static str, null: &'static str, values: Values<R>) -> Self {
+        Self { name, unit, doc, null, values }
+    }
+
+    pub const fn i64(name: &'static str, unit: Unit, doc: &'static str, null: &'static str, value: fn(&R) -> Option<i64>) -> Self {
+        Self::new(name, unit, doc, null, Values::Int64(value))
+    }
+
+    pub const fn i32(name: &'static str, doc: &'static str, null: &'static str, value: fn(&R) -> Option<i32>) -> Self {
+        Self::new(name, Unit::None, doc, null, Values::Int32(value))
+    }
+
+    pub const fn f64(name: &'static str, unit: Unit, doc: &'static str, null: &'static str, value: fn(&R) -> Option<f64>) -> Self {
+        Self::new(name, unit, doc, null, Values::Float64(value))
+    }
+
+    pub const fn bool(name: &'static str, doc: &'static str, null: &'static str, value: fn(&R) -> Option<bool>) -> Self {
+        Self::new(name, Unit::None, doc, null, Values::Bool(value))
+    }
+
+    pub const fn time(name: &'static str, doc: &'static str, null: &'static str, value: fn(&R) -> Option<Timestamp>) -> Self {
+        Self::new(name, Unit::None, doc, null, Values::Time(value))
+    }
+
+    pub const fn text(name: &'static str, doc: &'static str, null: &'static str, value: for<'a> fn(&'a R) -> Option<&'a str>) -> Self {
+        Self::new(name, Unit::None, doc, null, Values::Text(value))
+    }
+
+    pub const fn texts(name: &'static str, doc: &'static str, value: for<'a> fn(&'a R) -> Vec<&'a str>) -> Self {
+        Self::new(name, Unit::None, doc, NEVER_NULL, Values::Texts(value))
+    }
+
+    pub const fn i64s(name: &'static str, doc: &'static str, value: for<'a> fn(&'a R) -> &'a [i64]) -> Self {
+        Self::new(name, Unit::None, doc, NEVER_NULL, Values::Int64s(value))
+    }
+
+    pub const fn i32s(name: &'static str, doc: &'static str, value: for<'a> fn(&'a R) -> &'a [i32]) -> Self {
+        Self::new(name, Unit::None, doc, NEVER_NULL, Values::Int32s(value))
+    }
+
+    pub const fn f64s(name: &'static str, unit: Unit, doc: &'static str, value: for<'a> fn(&'a R) -> &'a [f64]) -> Self {
+        Self::new(name, unit, doc, NEVER_NULL, Values::Float64s(value))
+    }
+
+    /// A column of words; `W` is their enumeration.
+    pub const fn word<W: Word>(name: &'static str, doc: &'static str, null: &'static str, index: fn(&R) -> Option<i32>) -> Self {
+        Self::new(name, Unit::None, doc, null, Values::Word { words: words_of::<W>, index })
+    }
+
+    pub fn field(&self) -> Field {
+        Field::new(self.name, self.values.data_type(), !self.null.is_empty())
+    }
+
+    pub fn array(&self, rows: &[R]) -> ArrayRef {
+        match &self.values {
+            Values::Int64(value) => Arc::new(rows.iter().map(value).collect::<Int64Array>()),
+            Values::Int32(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
+            Values::Float64(value) => Arc::new(rows.iter().map(value).collect::<Float64Array>()),
+            Values::Bool(value) => Arc::new(rows.iter().map(value).collect::<BooleanArray>()),
+            Values::Time(value) => {
+                Arc::new(rows.iter().map(|row| value(row).map(Timestamp::as_micros)).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            }
+            Values::Text(value) => Arc::new(rows.iter().map(value).collect::<StringArray>()),
+            Values::Word { words, index } => word_array(words(), rows.iter().map(index).collect()),
+            Values::Texts(value) => {
+                list(rows, ListBuilder::new(StringBuilder::new()), |builder, row| value(row).iter().for_each(|text| builder.append_value(text)))
+            }
+            Values::Int64s(value) => list(rows, ListBuilder::new(Int64Builder::new()), |builder, row| builder.append_slice(value(row))),
+            Values::Int32s(value) => list(rows, ListBuilder::new(Int32Builder::new()), |builder, row| builder.append_slice(value(row))),
+            Values::Float64s(value) => list(rows, ListBuilder::new(Float64Builder::new()), |builder, row| builder.append_slice(value(row))),
+        }
+    }
+
+    fn description(&self) -> Description {
+        let words = match &self.values {
+            Values::Word { words, .. } => words(),
+            _ => Vec::new(),
+        };
+        Description { name: self.name, kind: self.values.type_name(), unit: self.unit, doc: self.doc, null: self.null, words, field: self.field() }
+    }
+}
+
+impl<R> Values<R> {
+    fn data_type(&self) -> DataType {
+        let list = |item| DataType::List(Arc::new(Field::new("element", item, true)));
+        match self {
+            Self::Int64(_) => DataType::Int64,
+            Self::Int32(_) => DataType::Int32,
+            Self::Float64(_) => DataType::Float64,
+            Self::Bool(_) => DataType::Boolean,
+            Self::Time(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Text(_) => DataType::Utf8,
+            Self::Word { .. } => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            Self::Texts(_) => list(DataType::Utf8),
+            Self::Int64s(_) => list(DataType::Int64),
+            Self::Int32s(_) => list(DataType::Int32),
+            Self::Float64s(_) => list(DataType::Float64),
+        }
+    }
+
+    fn type_name(&self) -> String {
+        match self {
+            Self::Int64(_) => "Int64",
+            Self::Int32(_) => "Int32",
+            Self::Float64(_) => "Float64",
+            Self::Bool(_) => "Boolean",
+            Self::Time(_) => "Timestamp(us, UTC)",
+            Self::Text(_) => "Utf8",
+            Self::Word { .. } => "Dictionary(Int32, Utf8)",
+            Self::Texts(_) => "List<Utf8>",
+            Self::Int64s(_) => "List<Int64>",
+            Self::Int32s(_) => "List<Int32>",
+            Self::Float64s(_) => "List<Float64>",
+        }
+        .into()
+    }
+}
+
+fn words_of<W: Word>() -> Vec<(&'static str, &'static str)> {
+    W::ALL.iter().map(|value| (value.word(), value.meaning())).collect()
+}
+
+/// The position of a word in its list, as the dictionary knows it.
+pub fn word_index<W: Word>(value: W) -> i32 {
+    value.index() as i32
+}
+
+/// All declared words in declared order, whichever occur.
+fn word_array(words: Vec<(&'static str, &'static str)>, keys: Int32Array) -> ArrayRef {
+    let values: StringArray = words.iter().map(|(word, _)| Some(*word)).collect();
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
+}
+
+fn list<R, B: arrow::array::ArrayBuilder>(rows: &[R], builder: ListBuilder<B>, mut fill: impl FnMut(&mut B, &R)) -> ArrayRef {
+    let field = Field::new("element", builder.values_ref_type(), true);
+    let mut builder = builder.with_field(field);
+    for row in rows {
+        fill(builder.values(), row);
+        builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+/// The element type of a fresh list builder.
+trait ElementType {
+    fn values_ref_type(&self) -> DataType;
+}
+
+impl<B: arrow::array::ArrayBuilder> ElementType for ListBuilder<B> {
+    fn values_ref_type(&self) -> DataType {
+        self.values_ref().finish_cloned().data_type().clone()
+    }
+}
+
+/// The arrays of rows, column by column on all cores.
+pub fn batch<R: Sync>(columns: &'static [Column<R>], rows: &[R]) -> Vec<ArrayRef> {
+    columns.par_iter().map(|column| column.array(rows)).collect()
+}
+
+pub fn describe<R>(columns: &'static [Column<R>]) -> Vec<Description> {
+    columns.iter().map(Column::description).collect()
+}
+
+/// The first column of every table: rows of several runs may be appended.
+pub fn run_id() -> Description {
+    Description {
+        name: "run_id",
+        kind: "Utf8".into(),
+        unit: Unit::None,
+        doc: "The run that wrote the row: a hash of the flows it saw and of the settings that change results.",
+        null: NEVER_NULL,
+        words: Vec::new(),
+        field: Field::new("run_id", DataType::Utf8, false),
+    }
+}

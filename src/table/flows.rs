@@ -1,0 +1,286 @@
+//! `flows`: one row per bidirectional flow.
+
+use super::column::{Column, NEVER_NULL, Unit, word_index};
+
+use crate::model::rows::{FlowRow, Judgement, TcpRow, TcpSideRow};
+use crate::model::words::*;
+
+use Unit::{Bytes, Count, KilobitsPerSecond, LogLikelihood, Milliseconds, Probability};
+
+const NOT_TCP: &str = "not TCP";
+const NO_HELLO: &str = "no ClientHello was read";
+const NO_PACKETS: &str = "no packet in this direction";
+const NO_PAYLOAD: &str = "no payload in this direction";
+
+/// Spool only: what the last step of judgement needs beside the columns.
+pub const NOTES: &str = "notes";
+
+/// What is known when a flow ends.
+pub const FLOWS: &[Column<FlowRow>] = &[
+    Column::text("source", "The capture point: one file, one rotated series, or one interface.", NEVER_NULL, |row| Some(&row.source)),
+    Column::i64(
+        "flow_id",
+        Unit::None,
+        "63 bits of a hash over source, key, start and first sequence number: the same in every run.",
+        NEVER_NULL,
+        |row| Some(row.flow_id),
+    ),
+    Column::text("community_id", "Community ID v1, seed 0.", NEVER_NULL, |row| Some(&row.community_id)),
+    Column::text("capture", "The file of the first packet.", NEVER_NULL, |row| Some(&row.capture)),
+    Column::i64("first_packet", Unit::None, "The number of the first packet in that file, from 1.", NEVER_NULL, |row| Some(row.first_packet)),
+    Column::text("interface", "The name of the interface.", "the capture does not name it", |row| row.interface.as_deref()),
+    Column::time("start", "Time of the first packet.", NEVER_NULL, |row| Some(row.start)),
+    Column::time("end", "Time of the last packet.", NEVER_NULL, |row| Some(row.end)),
+    Column::f64("duration_ms", Milliseconds, "From first to last packet.", NEVER_NULL, |row| Some((row.end - row.start).as_ms())),
+    Column::word::<EndReason>("end_reason", "Why the flow ended.", NEVER_NULL, |row| Some(word_index(row.end_reason))),
+    Column::i32("ip_version", "4 or 6.", NEVER_NULL, |row| Some(row.ip_version)),
+    Column::word::<Transport>("protocol", "The transport.", NEVER_NULL, |row| Some(word_index(row.protocol))),
+    Column::text("client_ip", "The client's address.", NEVER_NULL, |row| Some(&row.client_ip)),
+    Column::i32("client_port", "The client's port.", "a protocol without ports", |row| row.client_port),
+    Column::text("server_ip", "The server's address.", NEVER_NULL, |row| Some(&row.server_ip)),
+    Column::i32("server_port", "The server's port.", "a protocol without ports", |row| row.server_port),
+    Column::word::<Orientation>("orientation", "How client and server were told apart.", NEVER_NULL, |row| Some(word_index(row.orientation))),
+    Column::i32("vlan", "The innermost VLAN of the first packet.", "no VLAN tag", |row| row.vlan),
+    Column::text("service", "The service by the catalog.", "no entry of the catalog matches", |row| row.service.as_deref()),
+    Column::word::<Role>("role", "What the host is to the service.", "no entry of the catalog matches", |row| row.role.map(word_index)),
+    Column::text("host", "The host's name, in lower case.", "no name was seen", |row| row.host.as_deref()),
+    Column::word::<HostSource>("host_source", "Which fact gave host or service.", "neither is known", |row| row.host_source.map(word_index)),
+    Column::word::<AppProtocol>("app_protocol", "The protocol inside the transport.", "not recognised", |row| row.app_protocol.map(word_index)),
+    Column::text("sni", "The name in the ClientHello, as sent.", "no ClientHello was read, or it has none", |row| row.hello.as_ref()?.sni.as_deref()),
+    Column::text("alpn", "Protocols that the client offers, joined by commas.", "no ClientHello was read, or it offers none", |row| {
+        row.hello.as_ref()?.alpn.as_deref()
+    }),
+    Column::text("tls_version", "The version that the server chose.", "no ServerHello was read", |row| row.tls_version.as_deref()),
+    Column::i64("client_hello_bytes", Bytes, "Length of the ClientHello message, its four-byte header included.", NO_HELLO, |row| {
+        Some(row.hello.as_ref()?.bytes)
+    }),
+    Column::i64("client_hello_segments", Count, "Segments that the ClientHello came in.", NO_HELLO, |row| Some(row.hello.as_ref()?.segments)),
+    Column::f64("client_hello_ms", Milliseconds, "When the ClientHello was complete, after start.", NO_HELLO, |row| Some(row.hello.as_ref()?.at_ms)),
+    Column::f64("server_hello_ms", Milliseconds, "When the ServerHello was complete, after start.", "no ServerHello was read", |row| {
+        row.server_hello_ms
+    }),
+    Column::i32(
+        "tls_alert",
+        "Description code of an alert that an end sent in clear as its first message (RFC 8446 section 6).",
+        "none was seen",
+        |row| row.tls_alert,
+    ),
+    Column::i64("c2s_packets", Count, "Packets from client to server.", NEVER_NULL, |row| Some(row.volume.c2s.packets)),
+    Column::i64("s2c_packets", Count, "Packets from server to client.", NEVER_NULL, |row| Some(row.volume.s2c.packets)),
+    Column::i64("c2s_bytes", Bytes, "IP bytes from client to server, headers included.", NEVER_NULL, |row| Some(row.volume.c2s.bytes)),
+    Column::i64("s2c_bytes", Bytes, "IP bytes from server to client, headers included.", NEVER_NULL, |row| Some(row.volume.s2c.bytes)),
+    Column::i64("c2s_payload_bytes", Bytes, "Transport payload from client to server, repetitions included.", NEVER_NULL, |row| {
+        Some(row.volume.c2s.payload_bytes)
+    }),
+    Column::i64("s2c_payload_bytes", Bytes, "Transport payload from server to client, repetitions included.", NEVER_NULL, |row| {
+        Some(row.volume.s2c.payload_bytes)
+    }),
+    Column::f64("c2s_payload_mean", Bytes, "Mean payload of the client's packets that carry any.", NO_PAYLOAD, |row| {
+        row.volume.c2s.payload.map(|spread| spread.0)
+    }),
+    Column::f64("s2c_payload_mean", Bytes, "Mean payload of the server's packets that carry any.", NO_PAYLOAD, |row| {
+        row.volume.s2c.payload.map(|spread| spread.0)
+    }),
+    Column::f64("c2s_payload_std", Bytes, "Standard deviation of the same (of the population).", NO_PAYLOAD, |row| {
+        row.volume.c2s.payload.map(|spread| spread.1)
+    }),
+    Column::f64("s2c_payload_std", Bytes, "Standard deviation of the same (of the population).", NO_PAYLOAD, |row| {
+        row.volume.s2c.payload.map(|spread| spread.1)
+    }),
+    Column::i64("c2s_payload_max", Bytes, "Largest payload of the client's packets.", NO_PAYLOAD, |row| {
+        row.volume.c2s.payload.map(|spread| spread.2)
+    }),
+    Column::i64("s2c_payload_max", Bytes, "Largest payload of the server's packets.", NO_PAYLOAD, |row| {
+        row.volume.s2c.payload.map(|spread| spread.2)
+    }),
+    Column::f64("c2s_iat_mean_ms", Milliseconds, "Mean time between the client's packets.", "fewer than two packets", |row| {
+        row.volume.c2s.iat_ms.map(|spread| spread.0)
+    }),
+    Column::f64("s2c_iat_mean_ms", Milliseconds, "Mean time between the server's packets.", "fewer than two packets", |row| {
+        row.volume.s2c.iat_ms.map(|spread| spread.0)
+    }),
+    Column::f64("c2s_iat_std_ms", Milliseconds, "Standard deviation of the same (of the population).", "fewer than two packets", |row| {
+        row.volume.c2s.iat_ms.map(|spread| spread.1)
+    }),
+    Column::f64("s2c_iat_std_ms", Milliseconds, "Standard deviation of the same (of the population).", "fewer than two packets", |row| {
+        row.volume.s2c.iat_ms.map(|spread| spread.1)
+    }),
+    Column::f64("c2s_iat_max_ms", Milliseconds, "Longest time between two of the client's packets.", "fewer than two packets", |row| {
+        row.volume.c2s.iat_ms.map(|spread| spread.2)
+    }),
+    Column::f64("s2c_iat_max_ms", Milliseconds, "Longest time between two of the server's packets.", "fewer than two packets", |row| {
+        row.volume.s2c.iat_ms.map(|spread| spread.2)
+    }),
+    Column::f64("c2s_first_ms", Milliseconds, "The client's first packet, after start.", NO_PACKETS, |row| row.volume.c2s.first_ms),
+    Column::f64("s2c_first_ms", Milliseconds, "The server's first packet, after start.", NO_PACKETS, |row| row.volume.s2c.first_ms),
+    Column::f64("c2s_last_ms", Milliseconds, "The client's last packet, after start.", NO_PACKETS, |row| row.volume.c2s.last_ms),
+    Column::f64("s2c_last_ms", Milliseconds, "The server's last packet, after start.", NO_PACKETS, |row| row.volume.s2c.last_ms),
+    Column::f64(
+        "c2s_goodput_kbps",
+        KilobitsPerSecond,
+        "Payload of the client, each byte once, over the time from its first to its last packet.",
+        "no payload, or all at one instant",
+        |row| row.volume.c2s.goodput_kbps,
+    ),
+    Column::f64(
+        "s2c_goodput_kbps",
+        KilobitsPerSecond,
+        "Payload of the server, each byte once, over the time from its first to its last packet.",
+        "no payload, or all at one instant",
+        |row| row.volume.s2c.goodput_kbps,
+    ),
+    Column::word::<TcpState>("tcp_state", "Zeek's conn_state.", NOT_TCP, |row| tcp(row).map(|tcp| word_index(tcp.state))),
+    Column::text(
+        "tcp_history",
+        "Zeek's history letters, each once per side, capitals for the client: S SYN, H SYN/ACK, A ACK, D payload, F FIN, R RST, T repetition, W zero window.",
+        NOT_TCP,
+        |row| Some(row.tcp.as_ref()?.history.as_str()),
+    ),
+    Column::i64("c2s_syn", Count, "Packets of the client with SYN.", NOT_TCP, |row| Some(c2s(row)?.syn)),
+    Column::i64("s2c_syn", Count, "Packets of the server with SYN.", NOT_TCP, |row| Some(s2c(row)?.syn)),
+    Column::i64("c2s_fin", Count, "Packets of the client with FIN.", NOT_TCP, |row| Some(c2s(row)?.fin)),
+    Column::i64("s2c_fin", Count, "Packets of the server with FIN.", NOT_TCP, |row| Some(s2c(row)?.fin)),
+    Column::i64("c2s_rst", Count, "Packets with the client's address and RST.", NOT_TCP, |row| Some(c2s(row)?.rst)),
+    Column::i64("s2c_rst", Count, "Packets with the server's address and RST.", NOT_TCP, |row| Some(s2c(row)?.rst)),
+    Column::i64("c2s_psh", Count, "Packets of the client with PSH.", NOT_TCP, |row| Some(c2s(row)?.psh)),
+    Column::i64("s2c_psh", Count, "Packets of the server with PSH.", NOT_TCP, |row| Some(s2c(row)?.psh)),
+    Column::i64("c2s_retransmits", Count, "Packets of the client that send bytes again.", NOT_TCP, |row| Some(c2s(row)?.retransmits)),
+    Column::i64("s2c_retransmits", Count, "Packets of the server that send bytes again.", NOT_TCP, |row| Some(s2c(row)?.retransmits)),
+    Column::i64(
+        "c2s_out_of_order",
+        Count,
+        "Packets of the client that were overtaken: they fill a hole within half a round trip, 3 ms at the least.",
+        NOT_TCP,
+        |row| Some(c2s(row)?.out_of_order),
+    ),
+    Column::i64(
+        "s2c_out_of_order",
+        Count,
+        "Packets of the server that were overtaken: they fill a hole within half a round trip, 3 ms at the least.",
+        NOT_TCP,
+        |row| Some(s2c(row)?.out_of_order),
+    ),
+    Column::i64("c2s_zero_window", Count, "Packets in which the client closes its window.", NOT_TCP, |row| Some(c2s(row)?.zero_window)),
+    Column::i64("s2c_zero_window", Count, "Packets in which the server closes its window.", NOT_TCP, |row| Some(s2c(row)?.zero_window)),
+    Column::i32("c2s_ttl_min", "Smallest TTL or hop limit of the client's packets.", "not TCP, or no packet in this direction", |row| {
+        c2s(row)?.ttl_min
+    }),
+    Column::i32("s2c_ttl_min", "Smallest TTL or hop limit of the server's packets.", "not TCP, or no packet in this direction", |row| {
+        s2c(row)?.ttl_min
+    }),
+    Column::i32("c2s_ttl_max", "Largest TTL or hop limit of the client's packets.", "not TCP, or no packet in this direction", |row| {
+        c2s(row)?.ttl_max
+    }),
+    Column::i32("s2c_ttl_max", "Largest TTL or hop limit of the server's packets.", "not TCP, or no packet in this direction", |row| {
+        s2c(row)?.ttl_max
+    }),
+    Column::bool("handshake", "SYN, SYN/ACK and its ACK were seen.", NOT_TCP, |row| Some(tcp(row)?.handshake)),
+    Column::i64("syn_count", Count, "SYNs without ACK.", NOT_TCP, |row| Some(tcp(row)?.syn_count)),
+    Column::i64("synack_count", Count, "SYN/ACKs.", NOT_TCP, |row| Some(tcp(row)?.synack_count)),
+    Column::f64("syn_span_ms", Milliseconds, "From the first to the last SYN.", "no SYN was seen", |row| tcp(row)?.syn_span_ms),
+    Column::f64(
+        "syn_rtt_ms",
+        Milliseconds,
+        "From the client's SYN to the server's SYN/ACK, where the capture was taken.",
+        "one of the two is not in the capture, or was repeated",
+        |row| tcp(row)?.syn_rtt_ms,
+    ),
+    Column::f64(
+        "ack_rtt_ms",
+        Milliseconds,
+        "From the SYN/ACK to the client's ACK, where the capture was taken.",
+        "one of the two is not in the capture, or the handshake was repeated",
+        |row| tcp(row)?.ack_rtt_ms,
+    ),
+    Column::i32("mss", "The smaller of the maximum segment sizes that the ends offered.", "none was offered", |row| tcp(row)?.mss),
+    Column::f64(
+        "ttfb_ms",
+        Milliseconds,
+        "From the client's first payload to the server's first payload behind it.",
+        "one of the two is missing",
+        |row| tcp(row)?.ttfb_ms,
+    ),
+    Column::i32("icmp_type", "Type of the first ICMP error that quotes the flow; of an ICMP flow its own type.", "there is none", |row| {
+        Some(row.icmp.as_ref()?.kind)
+    }),
+    Column::i32("icmp_code", "Code of the same.", "there is none", |row| Some(row.icmp.as_ref()?.code)),
+    Column::text("icmp_from", "Who sent it.", "there is none", |row| Some(row.icmp.as_ref()?.from.as_str())),
+    Column::texts("quality", "Gates of capture quality that the flow fails.", |row| row.quality.iter().map(|gate| gate.word()).collect()),
+    Column::i64(
+        "c2s_ack_of_unseen_bytes",
+        Bytes,
+        "Bytes of the client that the server acknowledged and the capture does not hold.",
+        NOT_TCP,
+        |row| Some(c2s(row)?.ack_of_unseen_bytes),
+    ),
+    Column::i64(
+        "s2c_ack_of_unseen_bytes",
+        Bytes,
+        "Bytes of the server that the client acknowledged and the capture does not hold.",
+        NOT_TCP,
+        |row| Some(s2c(row)?.ack_of_unseen_bytes),
+    ),
+    Column::word::<Way>("rst_direction", "The directions that resets went.", "no reset, or not TCP", |row| tcp(row)?.rst_direction.map(word_index)),
+    Column::i64("rst_count", Count, "Resets of both directions.", NOT_TCP, |row| Some(c2s(row)?.rst + s2c(row)?.rst)),
+    Column::word::<PayloadFate>("first_payload_fate", "What became of the client's first payload.", NOT_TCP, |row| {
+        tcp(row).map(|tcp| word_index(tcp.first_payload_fate))
+    }),
+    Column::i64("client_hello_retransmits", Count, "Packets that sent bytes of the ClientHello again.", NO_HELLO, |row| {
+        tcp(row)?.client_hello_retransmits
+    }),
+    Column::bool("client_hello_acked", "Whether the server acknowledged all of the ClientHello.", NO_HELLO, |row| tcp(row)?.client_hello_acked),
+    Column::i64("s2c_bytes_after_client_hello", Bytes, "New payload of the server behind the ClientHello.", NO_HELLO, |row| {
+        tcp(row)?.s2c_bytes_after_client_hello
+    }),
+    Column::word::<Outstanding>("outstanding", "What was still owed when the flow fell silent.", NOT_TCP, |row| {
+        tcp(row).map(|tcp| word_index(tcp.outstanding))
+    }),
+    Column::f64(
+        "silence_ms",
+        Milliseconds,
+        "How long the answer was waited for: to the end of the capture, or until the waiting side gave up.",
+        "nothing was outstanding",
+        |row| tcp(row)?.silence_ms,
+    ),
+    Column::word::<Stage>("stage", "How far the connection had come.", "not TCP, or no SYN was seen", |row| tcp(row)?.stage.map(word_index)),
+];
+
+/// What is concluded once all flows are known.
+pub const JUDGEMENT: &[Column<Judgement>] = &[
+    Column::word::<Vantage>("vantage", "Where the capture was taken, by the halves of its handshakes.", NEVER_NULL, |row| {
+        Some(word_index(row.vantage))
+    }),
+    Column::word::<Outcome>("outcome", "What the user got.", NEVER_NULL, |row| Some(word_index(row.outcome))),
+    Column::word::<Verdict>("verdict", "What the network did.", NEVER_NULL, |row| Some(word_index(row.verdict))),
+    Column::word::<Mechanism>("mechanism", "What this vantage saw of it.", "the verdict is no interference", |row| row.mechanism.map(word_index)),
+    Column::word::<Way>("drop_direction", "Which direction was dropped.", "the verdict is no drop", |row| row.drop_direction.map(word_index)),
+    Column::word::<Trigger>("trigger", "What the interference was keyed on.", "the verdict is no interference", |row| row.trigger.map(word_index)),
+    Column::f64(
+        "score",
+        LogLikelihood,
+        "Sum of the log-likelihood ratios for interference against innocent causes, free of any prior.",
+        NEVER_NULL,
+        |row| Some(row.score),
+    ),
+    Column::f64("flow_confidence", Probability, "Probability of interference from the flow's own packets alone.", NEVER_NULL, |row| {
+        Some(row.flow_confidence)
+    }),
+    Column::f64("confidence", Probability, "Probability of interference: logistic(score + logit(prior)).", NEVER_NULL, |row| Some(row.confidence)),
+    Column::word::<Certainty>("certainty", "How far the accusation is supported.", "nothing accuses the network", |row| {
+        row.certainty.map(word_index)
+    }),
+    Column::texts("evidence", "What was seen, in plain words, with packet numbers.", |row| row.evidence.iter().map(String::as_str).collect()),
+    Column::text("alternative", "The strongest innocent explanation.", "none is at hand", |row| row.alternative.as_deref()),
+];
+
+fn tcp(row: &FlowRow) -> Option<&TcpRow> {
+    row.tcp.as_ref()
+}
+
+fn c2s(row: &FlowRow) -> Option<&TcpSideRow> {
+    Some(&tcp(row)?.sides.c2s)
+}
+
+fn s2c(row: &FlowRow) -> Option<&TcpSideRow> {
+    Some(&tcp(row)?.sides.s2c)
+}

@@ -1,0 +1,47 @@
+//! Tables from rows, and rows from tables.
+//! In:  rows in any order.
+//! Out: Parquet files in the order of the contract; the columns that the last step of judgement reads, taken back from Arrow.
+//! Promises: a column is declared once (name, type, unit, meaning); rows stay in memory only up to one run; a folder without `run.json` is not a result.
+//! Not here: what the values mean to anyone.
+
+mod captures;
+mod cases;
+mod column;
+mod findings;
+mod flows;
+mod output;
+mod spool;
+mod writer;
+
+pub use captures::CAPTURES;
+pub use cases::Cases;
+pub use column::{Column, Description, Unit, batch, describe};
+pub use findings::FINDINGS;
+pub use flows::{FLOWS, JUDGEMENT, NOTES};
+pub use output::Output;
+pub use spool::{SortKey, Spool};
+pub use writer::{ROW_GROUP_ROWS, TableWriter};
+
+/// Grows with every change of the columns.
+pub const SCHEMA_VERSION: &str = "1";
+
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error("{}: {source}", .path.display())]
+    Io { path: std::path::PathBuf, source: std::io::Error },
+    #[error("{}: not empty; --force replaces what is in it", .0.display())]
+    NotEmpty(std::path::PathBuf),
+    #[error("table {table}: {source}")]
+    Arrow { table: &'static str, source: arrow::error::ArrowError },
+    #[error("table {table}: {source}")]
+    Parquet { table: &'static str, source: parquet::errors::ParquetError },
+}
+
+/// Every table with its columns, in the order of `schema`.
+pub fn tables() -> Vec<(&'static str, Vec<Description>)> {
+    vec![
+        ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT)].concat()),
+        ("findings", [vec![column::run_id()], describe(FINDINGS)].concat()),
+        ("captures", [vec![column::run_id()], describe(CAPTURES)].concat()),
+    ]
+}
