@@ -11,7 +11,9 @@ use serde_json::json;
 use crate::capture::Inventory;
 use crate::infer::Judge;
 use crate::model::rows::{CaptureRow, FindingRow, Judgement};
-use crate::table::{CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch};
+use crate::table::{
+    CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch, from_spool, spooled,
+};
 
 use super::sink::{Learnt, Sink};
 use super::summary::Summary;
@@ -57,7 +59,7 @@ struct LastStep<'a> {
 
 impl<'a> LastStep<'a> {
     fn new(settings: &'a Settings, output: &'a Output, learnt: &'a Learnt) -> Self {
-        let schema = Schema::new(FINDINGS.iter().map(Column::field).collect::<Vec<_>>());
+        let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
         Self {
             output,
             judge: Judge { knowledge: &learnt.knowledge, weights: &settings.weights, prior: settings.prior },
@@ -87,7 +89,7 @@ impl<'a> LastStep<'a> {
             if self.waiting.len() >= FINDING_RUN_ROWS {
                 self.spool_findings()?;
             }
-            let observed = rows.columns()[..FLOWS.len()].iter().cloned();
+            let observed = from_spool(FLOWS, rows.columns());
             let columns: Vec<ArrayRef> = [self.run_ids(rows.num_rows())].into_iter().chain(observed).chain(batch(JUDGEMENT, &judgements)).collect();
             writer.write(RecordBatch::try_new(schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?)
         })?;
@@ -101,8 +103,9 @@ impl<'a> LastStep<'a> {
 
     fn spool_findings(&mut self) -> Result<(), TableError> {
         let rows = std::mem::take(&mut self.waiting);
-        let schema = Schema::new(FINDINGS.iter().map(Column::field).collect::<Vec<_>>());
-        let run = RecordBatch::try_new(Arc::new(schema), batch(FINDINGS, &rows)).map_err(|source| TableError::Arrow { table: "findings", source })?;
+        let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
+        let run =
+            RecordBatch::try_new(Arc::new(schema), spooled(FINDINGS, &rows)).map_err(|source| TableError::Arrow { table: "findings", source })?;
         self.findings.append(run)
     }
 
@@ -113,7 +116,7 @@ impl<'a> LastStep<'a> {
         let fields: Vec<Field> = FINDINGS.iter().map(Column::field).collect();
         let (mut writer, schema) = (self.writer("findings", fields.clone())?, self.schema(fields));
         let spool = std::mem::replace(&mut self.findings, Spool::new("findings", self.output.staging(), schema.clone(), FINDINGS_KEY));
-        spool.merge(|rows| writer.write(self.with_run_id("findings", &schema, rows.columns())?))?;
+        spool.merge(|rows| writer.write(self.with_run_id("findings", &schema, &from_spool(FINDINGS, rows.columns()))?))?;
         writer.finish()
     }
 

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::infer::Knowledge;
 use crate::model::rows::FlowRow;
-use crate::table::{Cases, FLOWS, NOTES, Spool, TableError, batch};
+use crate::table::{Cases, FLOWS, NOTES, Spool, TableError, spooled};
 
 /// Rows of one run: some 100 MB while they wait.
 const RUN_ROWS: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub struct Learnt {
 
 impl Sink {
     pub fn new(folder: &Path) -> Self {
-        let fields: Vec<Field> = FLOWS.iter().map(|column| column.field()).chain([Field::new(NOTES, DataType::Utf8, false)]).collect();
+        let fields: Vec<Field> = FLOWS.iter().map(|column| column.spooled_field()).chain([Field::new(NOTES, DataType::Utf8, false)]).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
         Self { schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
@@ -55,7 +55,7 @@ impl Sink {
     }
 
     fn write_run(&self, rows: &[FlowRow]) -> Result<(), TableError> {
-        let mut columns = batch(FLOWS, rows);
+        let mut columns = spooled(FLOWS, rows);
         columns.push(Arc::new(rows.iter().map(|row| Some(notes(row))).collect::<StringArray>()) as ArrayRef);
         let run = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
         self.learn(&run, rows);

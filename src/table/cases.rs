@@ -1,6 +1,6 @@
 //! Back from Arrow: the few columns of `flows` that the last step of judgement reads.
 
-use arrow::array::{Array, AsArray, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
 use crate::infer::Case;
@@ -33,15 +33,15 @@ pub struct Cases<'a> {
     notes: &'a StringArray,
 }
 
-/// A column of words.
+/// A column of words, as the spool holds it.
 struct Words<'a, W> {
-    keys: &'a Int32Array,
+    positions: &'a Int32Array,
     _words: std::marker::PhantomData<W>,
 }
 
 impl<'a, W: Word> Words<'a, W> {
     fn get(&self, row: usize) -> Option<W> {
-        (!self.keys.is_null(row)).then(|| W::ALL[self.keys.value(row) as usize])
+        if self.positions.is_null(row) { None } else { W::ALL.get(self.positions.value(row) as usize).copied() }
     }
 }
 
@@ -110,6 +110,5 @@ impl<'a> Cases<'a> {
 }
 
 fn words<'a, W: Word>(batch: &'a RecordBatch, name: &str) -> Option<Words<'a, W>> {
-    let column: &DictionaryArray<Int32Type> = batch.column_by_name(name)?.as_dictionary_opt()?;
-    Some(Words { keys: column.keys(), _words: std::marker::PhantomData })
+    Some(Words { positions: batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()?, _words: std::marker::PhantomData })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder, ListBuilder,
+    ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder, ListBuilder,
 };
 use arrow::array::{StringArray, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
@@ -132,7 +132,24 @@ impl<R: 'static> Column<R> {
         Field::new(self.name, self.values.data_type(), !self.null.is_empty())
     }
 
-    pub fn array(&self, rows: &[R]) -> ArrayRef {
+    /// The same column on its way through the spool, where words are positions in their list: merging runs would rebuild their dictionaries.
+    pub fn spooled_field(&self) -> Field {
+        match self.values {
+            Values::Word { .. } => Field::new(self.name, DataType::Int32, true),
+            _ => self.field(),
+        }
+    }
+
+    /// The column as the table holds it, from the spool.
+    pub fn from_spool(&self, spooled: &ArrayRef) -> ArrayRef {
+        match &self.values {
+            Values::Word { words, .. } => word_array(words(), spooled.as_primitive::<Int32Type>().clone()),
+            _ => spooled.clone(),
+        }
+    }
+
+    /// The column of rows, words as positions in their list.
+    pub fn spooled(&self, rows: &[R]) -> ArrayRef {
         match &self.values {
             Values::Int64(value) => Arc::new(rows.iter().map(value).collect::<Int64Array>()),
             Values::Int32(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
@@ -142,7 +159,7 @@ impl<R: 'static> Column<R> {
                 Arc::new(rows.iter().map(|row| value(row).map(Timestamp::as_micros)).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
             Values::Text(value) => Arc::new(rows.iter().map(value).collect::<StringArray>()),
-            Values::Word { words, index } => word_array(words(), rows.iter().map(index).collect()),
+            Values::Word { index, .. } => Arc::new(rows.iter().map(index).collect::<Int32Array>()),
             Values::Texts(value) => {
                 list(rows, ListBuilder::new(StringBuilder::new()), |builder, row| value(row).iter().for_each(|text| builder.append_value(text)))
             }
@@ -233,9 +250,19 @@ impl<B: arrow::array::ArrayBuilder> ElementType for ListBuilder<B> {
     }
 }
 
-/// The arrays of rows, column by column on all cores.
+/// The arrays of rows for the spool, column by column on all cores.
+pub fn spooled<R: Sync>(columns: &'static [Column<R>], rows: &[R]) -> Vec<ArrayRef> {
+    columns.par_iter().map(|column| column.spooled(rows)).collect()
+}
+
+/// The arrays of a table from those of the spool.
+pub fn from_spool<R>(columns: &'static [Column<R>], spooled: &[ArrayRef]) -> Vec<ArrayRef> {
+    columns.iter().zip(spooled).map(|(column, spooled)| column.from_spool(spooled)).collect()
+}
+
+/// The arrays of rows for the table.
 pub fn batch<R: Sync>(columns: &'static [Column<R>], rows: &[R]) -> Vec<ArrayRef> {
-    columns.par_iter().map(|column| column.array(rows)).collect()
+    from_spool(columns, &spooled(columns, rows))
 }
 
 pub fn describe<R>(columns: &'static [Column<R>]) -> Vec<Description> {

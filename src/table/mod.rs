@@ -15,7 +15,7 @@ mod writer;
 
 pub use captures::CAPTURES;
 pub use cases::Cases;
-pub use column::{Column, Description, Unit, batch, describe};
+pub use column::{Column, Description, Unit, batch, describe, from_spool, spooled};
 pub use findings::FINDINGS;
 pub use flows::{FLOWS, JUDGEMENT, NOTES};
 pub use output::Output;

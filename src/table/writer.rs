@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -61,27 +60,27 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Writes what waits as one row group.
     fn flush(&mut self) -> Result<(), TableError> {
-        let waiting = std::mem::take(&mut self.waiting);
+        let batches = std::mem::take(&mut self.waiting);
         self.waiting_rows = 0;
-        let rows = concat_batches(&self.schema, &waiting).map_err(|source| TableError::Arrow { table: self.table, source })?;
-        drop(waiting);
-        self.write_group(&rows).map_err(|source| TableError::Parquet { table: self.table, source })
+        self.write_group(&batches).map_err(|source| TableError::Parquet { table: self.table, source })
     }
 
-    fn write_group(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
-        let writers = self.groups.create_column_writers(self.written_groups)?;
+    fn write_group(&mut self, batches: &[RecordBatch]) -> Result<(), ParquetError> {
+        let mut writers = self.groups.create_column_writers(self.written_groups)?.into_iter();
         self.written_groups += 1;
-        let mut leaves = Vec::with_capacity(writers.len());
-        for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-            leaves.extend(compute_leaves(field, column)?);
-        }
-        let encode = |(mut writer, leaf): (ArrowColumnWriter, _)| -> Result<ArrowColumnChunk, ParquetError> {
-            writer.write(&leaf)?;
+        // A list has as many writers as leaves; every column here has one.
+        let columns: Vec<(usize, ArrowColumnWriter)> = (0..self.schema.fields().len()).zip(&mut writers).collect();
+        let encode = |(index, mut writer): (usize, ArrowColumnWriter)| -> Result<ArrowColumnChunk, ParquetError> {
+            for batch in batches {
+                for leaf in compute_leaves(self.schema.field(index), batch.column(index))? {
+                    writer.write(&leaf)?;
+                }
+            }
             writer.close()
         };
-        let chunks: Vec<Result<ArrowColumnChunk, ParquetError>> =
-            writers.into_iter().zip(leaves).collect::<Vec<_>>().into_par_iter().map(encode).collect();
+        let chunks: Vec<Result<ArrowColumnChunk, ParquetError>> = columns.into_par_iter().map(encode).collect();
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk?.append_to_row_group(&mut group)?;
