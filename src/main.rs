@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tamperscope::cli::{self, Arguments};
 
+/// Rounds of short-lived rows and packets from many threads: measured a fifth faster than the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::run(Arguments::parse()) {
         Ok(exit) => exit.into(),

@@ -27,8 +27,6 @@ pub enum CaptureError {
 pub enum Flaw {
     #[error("claims {captured} captured bytes, the most this file can hold is {most}")]
     TooLong { captured: u32, most: u32 },
-    #[error("the fraction of its second is {fraction} of {units}")]
-    Fraction { fraction: u32, units: u32 },
     #[error("a block of {length} bytes: not a multiple of 4 from 12 bytes to 64 MiB")]
     BlockLength { length: u32 },
     #[error("a block of {length} bytes that ends as one of {trailing}")]
@@ -88,8 +86,8 @@ mod tests {
     fn a_message_names_the_byte() {
         let cut = CaptureError::CutOff { path: "a.pcap".into(), record: 3, offset: 1_540, claimed: 1_516, left: 20 };
         assert_eq!(cut.to_string(), "a.pcap: record 3 at byte 1540 says 1516 bytes, 20 are left");
-        let what = Flaw::Fraction { fraction: 2_000_000, units: 1_000_000 };
+        let what = Flaw::TrailingLength { length: 32, trailing: 36 };
         let damaged = CaptureError::Damaged { path: "a.pcap".into(), record: 3, offset: 1_540, what };
-        assert_eq!(damaged.to_string(), "a.pcap: record 3 at byte 1540: the fraction of its second is 2000000 of 1000000");
+        assert_eq!(damaged.to_string(), "a.pcap: record 3 at byte 1540: a block of 32 bytes that ends as one of 36");
     }
 }

@@ -1,6 +1,6 @@
 //! What sources are called: as short as they stay apart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::series::{Draft, Kind};
@@ -65,15 +65,14 @@ fn name(draft: &Draft, length: Length) -> String {
 
 /// Paths that read the same, or a path that somebody gave as a name: the later one gets a number.
 fn numbered(drafts: &[Draft], names: Vec<String>) -> Vec<String> {
-    let mut taken: Vec<&str> = drafts.iter().zip(&names).filter(|(draft, _)| draft.is_named()).map(|(_, name)| name.as_str()).collect();
-    taken.sort_unstable();
-    let mut used: std::collections::HashSet<String> = taken.into_iter().map(String::from).collect();
+    let named = drafts.iter().zip(&names).filter(|(draft, _)| draft.is_named());
+    let mut used: HashSet<String> = named.map(|(_, name)| name.clone()).collect();
     let unique = |(draft, name): (&Draft, &String)| {
         if draft.is_named() || used.insert(name.clone()) {
             return name.clone();
         }
-        let candidates = (2_u64..).map(|count| format!("{name}#{count}"));
-        candidates.into_iter().find(|candidate| used.insert(candidate.clone())).unwrap_or_default()
+        let mut candidates = (2_u64..).map(|count| format!("{name}#{count}"));
+        candidates.find(|candidate| used.insert(candidate.clone())).unwrap_or_default()
     };
     drafts.iter().zip(&names).map(unique).collect()
 }
@@ -81,7 +80,7 @@ fn numbered(drafts: &[Draft], names: Vec<String>) -> Vec<String> {
 /// `trace.pcap.gz`, `trace.pcap3` and `trace.pcap.3` are `trace`; `10.0.0.1.pcap` is `10.0.0.1`. Of an ending nobody knows, the last is taken.
 fn without_extensions(name: &str) -> &str {
     let rotated = name.rsplit_once('.').filter(|(head, tail)| is_digits(tail) && without_known(head) != *head);
-    let (rest, name) = (without_known(rotated.map_or(name, |(head, _)| head)), name);
+    let rest = without_known(rotated.map_or(name, |(head, _)| head));
     if rest != name {
         return rest;
     }

@@ -57,13 +57,11 @@ impl Layout {
         let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, o0, o1, o2, o3] = *bytes;
         let fraction = order.u32([f0, f1, f2, f3]);
         let captured = order.u32([c0, c1, c2, c3]);
-        if fraction >= self.units {
-            return Err(Flaw::Fraction { fraction, units: self.units });
-        }
         if captured > self.captured_max {
             return Err(Flaw::TooLong { captured, most: self.captured_max });
         }
         let seconds = order.u32([s0, s1, s2, s3]);
+        // Some writers leave a whole second and more in the fraction: it counts as what it says.
         let nanos = u64::from(fraction) * u64::from(1_000_000_000 / self.units);
         let time = Timestamp((u64::from(seconds) * 1_000_000_000 + nanos) as i64); // 2^32 s are below 2^63 ns
         Ok(RecordHeader { time, captured, original: order.u32([o0, o1, o2, o3]) })
@@ -129,11 +127,12 @@ impl Layout {
             let Some(Ok(header)) = bytes.first_chunk().map(|header| self.record(self.order, header)) else {
                 return false;
             };
+            let fraction = self.order.u32([bytes[4], bytes[5], bytes[6], bytes[7]]);
             let distance = (header.time - first_time).0.unsigned_abs();
             let Some(after) = bytes.get(RECORD_HEADER_BYTES + header.captured as usize..) else {
                 return false;
             };
-            if distance > PLAUSIBLE.0.unsigned_abs() {
+            if fraction >= self.units || distance > PLAUSIBLE.0.unsigned_abs() {
                 return false;
             }
             bytes = after;
@@ -144,7 +143,6 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    use super::super::probe::first_time;
     use super::super::testing::{PcapBuilder, read_whole};
     use super::*;
 
@@ -180,16 +178,18 @@ mod tests {
         let at = whole.clone().bytes().len();
         let mut too_long = whole.clone().packet(0, b"never").bytes();
         too_long[at + 8..at + 12].copy_from_slice(&300_000_u32.to_le_bytes());
-        let mut fraction = whole.packet(0, b"never").bytes();
-        fraction[at + 4..at + 8].copy_from_slice(&1_000_000_u32.to_le_bytes());
-        for (bytes, says) in [
-            (too_long, "test: record 2 at byte 45: claims 300000 captured bytes, the most this file can hold is 262144"),
-            (fraction, "test: record 2 at byte 45: the fraction of its second is 1000000 of 1000000"),
-        ] {
-            let (records, report) = read_whole(&bytes);
-            assert_eq!((records.len(), report.complete), (1, false));
-            assert_eq!(report.error.expect("damaged").to_string(), says);
-        }
+        let (records, report) = read_whole(&too_long);
+        assert_eq!((records.len(), report.complete), (1, false));
+        let says = "test: record 2 at byte 45: claims 300000 captured bytes, the most this file can hold is 262144";
+        assert_eq!(report.error.expect("damaged").to_string(), says);
+    }
+
+    #[test]
+    fn a_whole_second_in_the_fraction_is_a_second() {
+        let mut bytes = PcapBuilder::micros().packet(5_000_000_000, b"x").bytes();
+        bytes[28..32].copy_from_slice(&1_000_000_u32.to_le_bytes());
+        let (records, report) = read_whole(&bytes);
+        assert_eq!((records[0].time, report.complete), (Timestamp(6_000_000_000), true));
     }
 
     #[test]
@@ -201,10 +201,15 @@ mod tests {
 
     #[test]
     fn the_tail_of_a_file_is_joined_at_a_record() {
-        let file = (0..100).fold(PcapBuilder::micros(), |file, second| file.packet(second * 1_000_000_000, &[0; 60])).bytes();
+        const START: u64 = 1_700_000_000; // seconds: records of zeros are no records of that time
+        let file = (START..START + 100).fold(PcapBuilder::micros(), |file, second| file.packet(second * 1_000_000_000, &[0; 60])).bytes();
         let mut pcap = Pcap::default();
         pcap.layout = parse_pcap_header(&file).ok().map(|(_, header)| Layout::new(&header));
-        assert_eq!(pcap.align(&file[file.len() - 200..], first_time), Some(200 - 2 * 76));
-        assert_eq!(pcap.align(&file[file.len() - 200..file.len() - 1], first_time), None, "a cut file has no such record");
+        assert_eq!(pcap.align(&file[file.len() - 200..], Timestamp(START as i64 * 1_000_000_000)), Some(200 - 2 * 76));
+        assert_eq!(
+            pcap.align(&file[file.len() - 200..file.len() - 1], Timestamp(START as i64 * 1_000_000_000)),
+            None,
+            "a cut file has no such record"
+        );
     }
 }

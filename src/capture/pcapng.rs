@@ -62,7 +62,7 @@ impl Pcapng {
                 self.order = order;
             }
             let length = self.order.u32([l0, l1, l2, l3]);
-            if !(BLOCK_BYTES_MIN..=RECORD_BYTES_MAX).contains(&length) || length % 4 != 0 {
+            if !(BLOCK_BYTES_MIN..=RECORD_BYTES_MAX).contains(&length) || !length.is_multiple_of(4) {
                 return (at, Stop::Damaged(Flaw::BlockLength { length }));
             }
             let Some(block) = rest.get(..length as usize) else {

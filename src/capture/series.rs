@@ -139,8 +139,9 @@ fn overlaps(times: impl Iterator<Item = Times>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::inventory::CaptureFile;
     use super::*;
-    use crate::capture::CaptureFile;
+    use crate::model::FileId;
 
     fn found(path: &str) -> Found {
         Found { file: CaptureFile { id: FileId(0), path: path.into() }, relative: path.into(), stream: false }

@@ -118,7 +118,8 @@ impl Walk {
 
     /// Whether this real file or folder comes for the first time. A link that leads back is nobody's mistake.
     fn is_new(&mut self, path: &Path, by_link: bool) -> bool {
-        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        // Standard input keeps its relative path, so that it is never taken for a file called `-`.
+        let real = if is_standard_input(path) { None } else { fs::canonicalize(path).ok() }.unwrap_or_else(|| path.to_path_buf());
         let new = self.seen.insert(real);
         if !new && !by_link {
             self.warnings.push(format!("{}: given twice, read once", path.display()));

@@ -51,6 +51,12 @@ impl PacketRecord {
 #[derive(Debug, Default)]
 pub struct PacketLog {
     head: Vec<PacketRecord>,
+    /// Only of flows longer than the head.
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
     marked: Vec<PacketRecord>,
     tail: VecDeque<PacketRecord>,
 }
@@ -61,20 +67,18 @@ impl PacketLog {
             self.head.push(record);
             return;
         }
-        if self.tail.len() == limits::LOG_TAIL_PACKETS {
-            self.tail.pop_front().filter(is_marked).into_iter().for_each(|leaving| self.mark(leaving));
+        let Rest { marked, tail } = &mut **self.rest.get_or_insert_default();
+        if tail.len() == limits::LOG_TAIL_PACKETS
+            && let Some(leaving) = tail.pop_front().filter(is_marked)
+            && marked.len() < limits::LOG_MARKED_PACKETS
+        {
+            marked.push(leaving);
         }
-        self.tail.push_back(record);
-    }
-
-    fn mark(&mut self, record: PacketRecord) {
-        if self.marked.len() < limits::LOG_MARKED_PACKETS {
-            self.marked.push(record);
-        }
+        tail.push_back(record);
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &PacketRecord> + Clone {
-        self.head.iter().chain(&self.marked).chain(&self.tail)
+        self.head.iter().chain(self.rest.iter().flat_map(|rest| rest.marked.iter().chain(&rest.tail)))
     }
 
     /// The first packets, none left out between them.

@@ -16,7 +16,7 @@ pub struct Tcp {
     /// How often the side that sends new payload changed.
     turns: u32,
     speaker: Option<Side>,
-    history: Vec<(Side, u8)>,
+    history: History,
 }
 
 /// The opening packets.
@@ -34,7 +34,7 @@ pub struct Handshake {
 }
 
 /// One side's sequence space and counters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct TcpSide {
     /// Behind the highest byte sent, SYN and FIN counted.
     pub next: Option<SeqNumber>,
@@ -59,8 +59,20 @@ pub struct TcpSide {
     pub fin_at: Option<Timestamp>,
     newest: Timestamp,
     payload_end: Option<SeqNumber>,
-    holes: Holes,
+    /// Rare, so kept apart.
+    holes: Option<Box<Holes>>,
 }
+
+/// Kinds of events in the order in which each side first showed them: small letters for the low side of the key, capitals for the high one.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    seen: u64,
+    letters: [u8; HISTORY_LETTERS],
+    len: u8,
+}
+
+/// Eight letters for each side.
+const HISTORY_LETTERS: usize = 16;
 
 /// Ranges of sequence space that were skipped and have not come yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,9 +146,7 @@ impl Tcp {
 
     /// Zeek's history: a letter per kind of event, once per side.
     fn note(&mut self, side: Side, letter: u8) {
-        if !self.history.contains(&(side, letter)) {
-            self.history.push((side, letter));
-        }
+        self.history.note(side, letter);
     }
 
     fn acknowledge(&mut self, sender: Side, ack: SeqNumber) {
@@ -150,7 +160,7 @@ impl Tcp {
             peer.unseen_bytes += beyond as u64;
             peer.next = Some(ack);
         }
-        peer.unseen_bytes += peer.holes.close_below(ack);
+        peer.unseen_bytes += peer.holes.as_mut().map_or(0, |holes| holes.close_below(ack));
         let side = &mut self.sides[sender];
         side.acked = Some(side.acked.map_or(ack, |highest| highest.max(ack)));
     }
@@ -197,7 +207,7 @@ impl Tcp {
 
     /// Zeek's history string: capitals for the client.
     pub fn history(&self, client: Side) -> String {
-        self.history.iter().map(|&(side, letter)| if side == client { letter.to_ascii_uppercase() } else { letter } as char).collect()
+        self.history.letters().map(|(side, letter)| if side == client { letter.to_ascii_uppercase() } else { letter } as char).collect()
     }
 
     /// Zeek's conn_state.
@@ -226,7 +236,7 @@ impl Tcp {
     }
 
     fn first_reset(&self) -> Option<Side> {
-        self.history.iter().find(|(_, letter)| *letter == b'r').map(|(side, _)| *side)
+        self.history.letters().find(|(_, letter)| *letter == b'r').map(|(side, _)| side)
     }
 }
 
@@ -289,14 +299,14 @@ impl TcpSide {
             _ if ahead.abs() > limits::WINDOW_MAX => (Kind::Foreign, 0),
             beyond if beyond > 0 => {
                 if ahead > 0 {
-                    self.holes.open(next, segment.seq);
+                    self.holes.get_or_insert_default().open(next, segment.seq);
                 }
                 self.next = Some(end);
                 return self.advance(packet, segment, packet.payload_bytes.min(beyond as u32));
             }
             _ if length == 0 => (Kind::New, 0),
             _ if length <= 1 && ahead == -1 => (Kind::KeepAlive, 0),
-            _ => match self.holes.fill(segment.seq, end) {
+            _ => match self.holes.as_mut().map_or(0, |holes| holes.fill(segment.seq, end)) {
                 0 => (Kind::Repeats, 0),
                 filled => (Kind::FillsHole, filled.min(packet.payload_bytes)),
             },
@@ -330,6 +340,22 @@ impl TcpSide {
         self.new_payload_bytes += u64::from(new_bytes);
         self.new_payload_packets += 1;
         self.last_new = Some((packet.time, packet.number));
+    }
+}
+
+impl History {
+    fn note(&mut self, side: Side, letter: u8) {
+        let bit = 1 << (u32::from(letter.to_ascii_lowercase() - b'a') + 26 * side as u32);
+        if self.seen & bit == 0 && usize::from(self.len) < self.letters.len() {
+            self.seen |= bit;
+            self.letters[usize::from(self.len)] = if side == Side::Low { letter } else { letter.to_ascii_uppercase() };
+            self.len += 1;
+        }
+    }
+
+    fn letters(&self) -> impl Iterator<Item = (Side, u8)> {
+        let side = |letter: u8| if letter.is_ascii_lowercase() { Side::Low } else { Side::High };
+        self.letters[..usize::from(self.len)].iter().map(move |&letter| (side(letter), letter.to_ascii_lowercase()))
     }
 }
 

@@ -39,7 +39,7 @@ struct Weighed<'a> {
 impl Judge<'_> {
     pub fn judge(&self, case: &Case<'_>) -> (Judgement, Vec<FindingRow>) {
         let vantage = self.knowledge.vantage(case.source);
-        let accusable = case.notes.found.iter().filter_map(|found| Some((detector_of(found)?, found)));
+        let accusable = case.observed.found.iter().filter_map(|found| Some((detector_of(found)?, found)));
         let weighed: Vec<Weighed<'_>> = accusable
             .filter(|(detector, _)| Some(detector.accused) != own_direction(vantage))
             .map(|(detector, found)| self.weigh(case, detector, found))
@@ -82,7 +82,7 @@ impl Judge<'_> {
             }
         }
         let contradiction = families.iter().any(|(family, weight)| *family == Family::Contradiction && *weight >= 4.0);
-        let innocent = case.notes.benign.iter().any(|word| excuses(word, detector)) && !contradiction;
+        let innocent = case.observed.benign.iter().any(|word| excuses(word, detector)) && !contradiction;
         let own_score = families.iter().map(|(_, weight)| weight).sum::<f64>() + if innocent { BENIGN_WEIGHT } else { 0.0 };
         let failure = if detector.verdict == Verdict::RstInjection { Failure::Reset } else { Failure::Silence };
         let comparison = self.knowledge.names.compare(case, failure);
@@ -105,8 +105,8 @@ impl Judge<'_> {
     /// The strongest innocent cause, the capture's own side included.
     fn benign(&self, case: &Case<'_>, vantage: Vantage) -> Option<Benign> {
         let own = own_direction(vantage)
-            .is_some_and(|own| case.notes.found.iter().filter_map(detector_of).any(|detector| is_reset(detector) && detector.accused == own));
-        let proven = || case.notes.benign.iter().filter_map(|word| Benign::from_word(word)).next();
+            .is_some_and(|own| case.observed.found.iter().filter_map(detector_of).any(|detector| is_reset(detector) && detector.accused == own));
+        let proven = || case.observed.benign.iter().filter_map(|word| Benign::from_word(word)).next();
         if own { Some(Benign::OwnReset) } else { proven() }
     }
 
@@ -117,16 +117,16 @@ impl Judge<'_> {
             benign,
             Some(Benign::OwnReset | Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::ReceiverWindow)
         );
-        if (case.notes.exchanged && settled) || proven {
+        if (case.exchanged && settled) || proven {
             return Verdict::Ok;
         }
         let gated = case.fails(Gate::Midstream) || case.fails(Gate::Oneway) || case.fails(Gate::TruncatedEnd);
-        if gated || !case.notes.answer_owed { Verdict::Unknown } else { Verdict::Unreachable }
+        if gated || !case.answer_owed { Verdict::Unknown } else { Verdict::Unreachable }
     }
 
     /// Where no item fired: nothing speaks for interference, and what worked speaks against it.
     fn rest_score(&self, case: &Case<'_>, benign: Option<Benign>) -> f64 {
-        if case.notes.exchanged || benign.is_some() { BENIGN_WEIGHT } else { 0.0 }
+        if case.exchanged || benign.is_some() { BENIGN_WEIGHT } else { 0.0 }
     }
 }
 
@@ -232,13 +232,13 @@ fn alternative(claim: Option<&Weighed<'_>>, benign: Option<Benign>) -> Option<St
 /// What the user got.
 fn outcome(case: &Case<'_>, vantage: Vantage, interfered: bool) -> Outcome {
     if case.transport != Transport::Tcp {
-        return match (case.notes.exchanged, case.notes.answer_owed) {
+        return match (case.exchanged, case.answer_owed) {
             (true, _) => Outcome::Worked,
             (false, true) => Outcome::Failed,
             (false, false) => Outcome::Unknown,
         };
     }
-    let reset = case.s2c_rst > 0 && vantage != Vantage::Server && !case.notes.benign.iter().any(|word| word == Benign::Closed.word());
+    let reset = case.s2c_rst > 0 && vantage != Vantage::Server && !case.observed.benign.iter().any(|word| word == Benign::Closed.word());
     let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.retransmits >= 3;
     match case.fate {
         Some(PayloadFate::NoPayload) | None if case.handshake => Outcome::Worked,
@@ -246,8 +246,8 @@ fn outcome(case: &Case<'_>, vantage: Vantage, interfered: bool) -> Outcome {
             Some(TcpState::S0 | TcpState::Rej | TcpState::Rstos0) => Outcome::Failed,
             _ => Outcome::Unknown,
         },
-        _ if case.notes.exchanged && (reset || stuck || interfered) => Outcome::Degraded,
-        _ if case.notes.exchanged => Outcome::Worked,
+        _ if case.exchanged && (reset || stuck || interfered) => Outcome::Degraded,
+        _ if case.exchanged => Outcome::Worked,
         _ if case.fails(Gate::Midstream) => Outcome::Unknown,
         _ => Outcome::Failed,
     }

@@ -14,7 +14,7 @@ mod weights;
 pub use judge::Judge;
 pub use weights::{Weights, WeightsError};
 
-use crate::model::rows::Notes;
+use crate::model::rows::Observed;
 use crate::model::words::*;
 
 use names::Names;
@@ -42,7 +42,13 @@ pub struct Case<'a> {
     pub s2c_rst: i64,
     pub retransmits: i64,
     pub gates: Vec<Gate>,
-    pub notes: Notes,
+    /// Whether application data went both ways.
+    pub exchanged: bool,
+    /// Whether an answer was owed and waited for.
+    pub answer_owed: bool,
+    /// When the request was sent and until when its answer was waited for, in microseconds.
+    pub waited: Option<(i64, i64)>,
+    pub observed: Observed,
 }
 
 impl Case<'_> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::words::*;
-use super::{PacketNumber, PerDirection, Timestamp};
+use super::{PerDirection, Timestamp};
 
 /// What was measured of one flow, before any comparison with others.
 #[derive(Clone, Debug)]
@@ -119,28 +119,35 @@ pub struct IcmpRow {
     pub from: String,
 }
 
-/// What a flow's own packets say about interference: kept beside the row until all flows are known.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// What only the last step of judgement needs.
+#[derive(Clone, Debug, Default)]
 pub struct Notes {
-    pub found: Vec<FoundNote>,
-    /// Words of [`Benign`].
-    pub benign: Vec<String>,
     /// Whether application data went both ways.
     pub exchanged: bool,
     /// Whether an answer was owed and enough tries and time were given for it.
     pub answer_owed: bool,
-    /// When the request was sent and until when its answer was waited for.
+    /// When the request was sent and until when its answer was waited for, in microseconds.
     pub waited: Option<(i64, i64)>,
+    /// [`Observed`] as JSON, where there is anything in it.
+    pub observed: Option<String>,
+}
+
+/// What a flow's own packets say about interference.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    pub found: Vec<FoundNote>,
+    /// Words of [`Benign`].
+    pub benign: Vec<String>,
 }
 
 /// What a detector found, without what it is worth.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoundNote {
     pub detector: String,
     pub items: Vec<ItemNote>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemNote {
     pub id: String,
     pub mechanism: String,
@@ -208,9 +215,4 @@ pub struct CaptureRow {
     pub complete: bool,
     pub error: Option<String>,
     pub truncated_packets: i64,
-}
-
-/// A packet by file and number, for people.
-pub fn packet_note(packet: PacketNumber, path_of: &impl Fn(super::FileId) -> Arc<str>) -> (Arc<str>, i64) {
-    (path_of(packet.file()), packet.number() as i64)
 }

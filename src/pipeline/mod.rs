@@ -26,7 +26,7 @@ use crate::service::Catalog;
 use crate::table::{Output, TableError};
 
 /// Records of a round come from about this many bytes of a file: enough work for many cores, little enough for their caches.
-pub const ROUND_BYTES: usize = 16 * 1024 * 1024;
+pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a run is asked to do.
 pub struct Settings {

@@ -122,12 +122,13 @@ impl<'a> Rows<'a> {
             let until = request.answer.map_or(conversation.flow.end, |(time, _)| time);
             (request.time.as_micros(), until.as_micros())
         });
+        let found = observed.found.iter().map(|found| self.found_note(found)).collect();
+        let observed = Observed { found, benign: observed.benign.iter().map(|cause| cause.word().into()).collect() };
         Notes {
-            found: observed.found.iter().map(|found| self.found_note(found)).collect(),
-            benign: observed.benign.iter().map(|cause| cause.word().into()).collect(),
             exchanged: view.exchange_went_through(),
             answer_owed: owes_answer(view),
             waited,
+            observed: (observed != Observed::default()).then(|| serde_json::to_string(&observed).unwrap_or_default()),
         }
     }
 

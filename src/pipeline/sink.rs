@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::infer::Knowledge;
 use crate::model::rows::FlowRow;
-use crate::table::{Cases, FLOWS, NOTES, Spool, TableError, spooled};
+use crate::table::{Cases, FLOWS, SPOOL, Spool, TableError, spooled};
 
-/// Rows of one run: some 100 MB while they wait.
-const RUN_ROWS: usize = 64 * 1024;
+/// Rows of one run: some 40 MB while they wait.
+const RUN_ROWS: usize = 32 * 1024;
 
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
@@ -35,7 +35,7 @@ pub struct Learnt {
 
 impl Sink {
     pub fn new(folder: &Path) -> Self {
-        let fields: Vec<Field> = FLOWS.iter().map(|column| column.spooled_field()).chain([Field::new(NOTES, DataType::Utf8, false)]).collect();
+        let fields: Vec<Field> = FLOWS.iter().chain(SPOOL).map(|column| column.spooled_field()).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
         Self { schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
@@ -51,12 +51,8 @@ impl Sink {
     }
 
     fn write(&self, rows: &[FlowRow]) -> Result<(), TableError> {
-        rows.chunks(RUN_ROWS).try_for_each(|rows| self.write_run(rows))
-    }
-
-    fn write_run(&self, rows: &[FlowRow]) -> Result<(), TableError> {
         let mut columns = spooled(FLOWS, rows);
-        columns.push(Arc::new(rows.iter().map(|row| Some(notes(row))).collect::<StringArray>()) as ArrayRef);
+        columns.extend(spooled(SPOOL, rows));
         let run = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
         self.learn(&run, rows);
         self.spool.append(run)
@@ -77,15 +73,13 @@ impl Sink {
     /// Writes what waits; gives the runs and what was learnt.
     pub fn finish(self) -> Result<(Spool, Learnt), TableError> {
         let rest = std::mem::take(&mut *locked(&self.waiting));
-        self.write(&rest)?;
+        if !rest.is_empty() {
+            self.write(&rest)?;
+        }
         let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         learnt.knowledge.settle();
         Ok((self.spool, learnt))
     }
-}
-
-fn notes(row: &FlowRow) -> String {
-    serde_json::to_string(&row.notes).unwrap_or_default()
 }
 
 /// A thread that panicked has not left half a row behind: rows are moved whole.

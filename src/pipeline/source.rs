@@ -31,9 +31,12 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, on_round: OnRound
     while more {
         rows.know_interfaces(reader.interfaces());
         let read_ahead = || next.fill(&mut reader); // 1 records found, 2 decoded on all cores
-        let update = || update(&mut shards, &now, &rows); // 3 no lock: a shard owns its flows
-        let (more_to_come, ended) = rayon::join(read_ahead, update);
-        sink.add(ended)?; // 4 rows on their way to the table
+        let update = || {
+            let ended = update(&mut shards, &now, &rows); // 3 no lock: a shard owns its flows
+            sink.add(ended) // 4 rows on their way to the table
+        };
+        let (more_to_come, added) = rayon::join(read_ahead, update);
+        added?;
         *accounts.entry(now.round.file).or_default() += now.accounts;
         end.note(&now);
         on_round(now.bytes(), now.round.records.len() as u64);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -30,10 +31,10 @@ pub enum CatalogError {
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub date: String,
-    names: HashMap<String, Membership>,
-    suffixes: HashMap<String, Membership>,
+    names: HashMap<String, Membership, RandomState>,
+    suffixes: HashMap<String, Membership, RandomState>,
     /// By prefix length, the longest first.
-    prefixes: BTreeMap<std::cmp::Reverse<u8>, HashMap<IpNet, Membership>>,
+    prefixes: BTreeMap<std::cmp::Reverse<u8>, HashMap<IpNet, Membership, RandomState>>,
 }
 
 #[derive(Deserialize)]

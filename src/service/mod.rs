@@ -48,6 +48,3 @@ fn normal(host: &str) -> String {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests;

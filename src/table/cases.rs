@@ -1,13 +1,11 @@
 //! Back from Arrow: the few columns of `flows` that the last step of judgement reads.
 
-use arrow::array::{Array, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
 use crate::infer::Case;
-use crate::model::rows::Notes;
+use crate::model::rows::Observed;
 use crate::model::words::*;
-
-use super::NOTES;
 
 /// The rows of a batch as cases.
 pub struct Cases<'a> {
@@ -21,7 +19,7 @@ pub struct Cases<'a> {
     c2s_packets: &'a Int64Array,
     s2c_packets: &'a Int64Array,
     tcp_state: Words<'a, TcpState>,
-    handshake: &'a arrow::array::BooleanArray,
+    handshake: &'a BooleanArray,
     syn_rtt_ms: &'a Float64Array,
     ack_rtt_ms: &'a Float64Array,
     fate: Words<'a, PayloadFate>,
@@ -30,7 +28,11 @@ pub struct Cases<'a> {
     s2c_retransmits: &'a Int64Array,
     c2s_retransmits: &'a Int64Array,
     quality: &'a arrow::array::ListArray,
-    notes: &'a StringArray,
+    exchanged: &'a BooleanArray,
+    answer_owed: &'a BooleanArray,
+    asked: &'a Int64Array,
+    waited_until: &'a Int64Array,
+    observed: &'a StringArray,
 }
 
 /// A column of words, as the spool holds it.
@@ -72,7 +74,11 @@ impl<'a> Cases<'a> {
             s2c_retransmits: counts("s2c_retransmits")?,
             c2s_retransmits: counts("c2s_retransmits")?,
             quality: column("quality")?.as_list_opt()?,
-            notes: texts(NOTES)?,
+            exchanged: column("spool.exchanged")?.as_boolean_opt()?,
+            answer_owed: column("spool.answer_owed")?.as_boolean_opt()?,
+            asked: counts("spool.asked")?,
+            waited_until: counts("spool.waited_until")?,
+            observed: texts("spool.observed")?,
         })
     }
 
@@ -98,7 +104,14 @@ impl<'a> Cases<'a> {
             s2c_rst: count(self.s2c_rst),
             retransmits: count(self.s2c_retransmits) + count(self.c2s_retransmits),
             gates: self.gates(row),
-            notes: serde_json::from_str::<Notes>(self.notes.value(row)).unwrap_or_default(),
+            exchanged: self.exchanged.value(row),
+            answer_owed: self.answer_owed.value(row),
+            waited: (!self.asked.is_null(row)).then(|| (self.asked.value(row), self.waited_until.value(row))),
+            observed: if self.observed.is_null(row) {
+                Observed::default()
+            } else {
+                serde_json::from_str(self.observed.value(row)).unwrap_or_default()
+            },
         }
     }
 

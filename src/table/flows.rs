@@ -12,8 +12,16 @@ const NO_HELLO: &str = "no ClientHello was read";
 const NO_PACKETS: &str = "no packet in this direction";
 const NO_PAYLOAD: &str = "no payload in this direction";
 
-/// Spool only: what the last step of judgement needs beside the columns.
-pub const NOTES: &str = "notes";
+/// What the last step of judgement needs beside the columns: in the spool only.
+pub const SPOOL: &[Column<FlowRow>] = &[
+    Column::bool("spool.exchanged", "Application data went both ways.", NEVER_NULL, |row| Some(row.notes.exchanged)),
+    Column::bool("spool.answer_owed", "An answer was owed and waited for.", NEVER_NULL, |row| Some(row.notes.answer_owed)),
+    Column::i64("spool.asked", Unit::None, "When the request was sent, in microseconds.", "no request", |row| Some(row.notes.waited?.0)),
+    Column::i64("spool.waited_until", Unit::None, "Until when its answer was waited for, in microseconds.", "no request", |row| {
+        Some(row.notes.waited?.1)
+    }),
+    Column::text("spool.observed", "Evidence and innocent causes, as JSON.", "neither", |row| row.notes.observed.as_deref()),
+];
 
 /// What is known when a flow ends.
 pub const FLOWS: &[Column<FlowRow>] = &[

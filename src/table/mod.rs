@@ -17,7 +17,7 @@ pub use captures::CAPTURES;
 pub use cases::Cases;
 pub use column::{Column, Description, Unit, batch, describe, from_spool, spooled};
 pub use findings::FINDINGS;
-pub use flows::{FLOWS, JUDGEMENT, NOTES};
+pub use flows::{FLOWS, JUDGEMENT, SPOOL};
 pub use output::Output;
 pub use spool::{SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{SortOptions, interleave_record_batch, take_record_batch};
+use arrow::array::{Array, RecordBatch, UInt32Array};
+use arrow::compute::{SortOptions, interleave, take};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use rayon::prelude::*;
 
 use super::TableError;
 
@@ -64,7 +65,9 @@ impl Spool {
         let encoded = keys.encode(rows)?;
         let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
         order.sort_unstable_by(|&one, &other| encoded.row(one as usize).cmp(&encoded.row(other as usize)));
-        take_record_batch(rows, &UInt32Array::from(order))
+        let order = UInt32Array::from(order);
+        let columns = rows.columns().par_iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
+        RecordBatch::try_new(self.schema.clone(), columns)
     }
 
     /// Gives all rows in order, some thousands at a time, and removes the runs.
@@ -105,6 +108,7 @@ impl Keys {
 /// The runs being merged, each at its next row.
 struct Merge {
     keys: Keys,
+    schema: SchemaRef,
     runs: Vec<Run>,
     /// The runs by their next row; equal rows in the order of the runs.
     heap: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
@@ -122,7 +126,7 @@ struct Run {
 impl Merge {
     fn open(spool: &Spool, paths: &[PathBuf]) -> Result<Self, ArrowError> {
         let keys = Keys::new(&spool.schema, spool.key)?;
-        let mut merge = Self { runs: Vec::new(), heap: BinaryHeap::new(), keys };
+        let mut merge = Self { runs: Vec::new(), heap: BinaryHeap::new(), keys, schema: spool.schema.clone() };
         for path in paths {
             let mut reader = FileReader::try_new(BufReader::new(File::open(path)?), None)?;
             if let Some(batch) = reader.next() {
@@ -161,8 +165,12 @@ impl Merge {
         if picks.is_empty() {
             return Ok(None);
         }
-        let borrowed: Vec<&RecordBatch> = batches.iter().collect();
-        interleave_record_batch(&borrowed, &picks).map(Some)
+        let column = |index: usize| {
+            let parts: Vec<&dyn Array> = batches.iter().map(|batch: &RecordBatch| batch.column(index).as_ref()).collect();
+            interleave(&parts, &picks)
+        };
+        let columns = (0..self.schema.fields().len()).into_par_iter().map(column).collect::<Result<_, _>>()?;
+        RecordBatch::try_new(self.schema.clone(), columns).map(Some)
     }
 
     /// Reads a run's next batch; false at its end.
