@@ -6,10 +6,11 @@
 
 use crate::app::Reading;
 use crate::app::tls::{self, Alert, ClientHello, Message, ServerHello};
+use crate::app::tls_records::RecordTracker;
 use crate::flow::{Contiguous, Ended, Flow, FlowTable, Slot, StreamHead, Timeouts, limits};
 use crate::model::words::{EndReason, Orientation};
-use crate::model::{PacketNumber, PerSide, Side, Timestamp};
-use crate::packet::{Body, Packet};
+use crate::model::{PacketNumber, PerSide, SeqNumber, Side, Timestamp};
+use crate::packet::{Body, Packet, TcpFlags};
 
 /// How many shards a source has: fixed, so that nothing depends on the machine. Enough for 64 cores.
 pub const SHARDS: usize = 64;
@@ -38,6 +39,8 @@ pub struct Facts {
     pub alert: Option<(Side, Seen<Alert>)>,
     /// A TLS record was the first thing this side sent.
     pub tls: PerSide<bool>,
+    /// Where the records of each side end.
+    pub records: PerSide<RecordTracker>,
     heads: PerSide<Head>,
 }
 
@@ -111,40 +114,47 @@ impl Shard {
     }
 }
 
-/// Gives a payload to the reader of its side, as long as that one wants more.
+/// Gives a payload to the readers of its side: the first message, as long as that is wanted, and the records of TLS.
 fn read(slot: &mut Slot<Option<Box<Facts>>>, packet: &Packet, payload: &[u8], head_bytes: &mut usize) {
+    let (Body::Tcp(segment), Some(tcp)) = (&packet.body, &slot.flow.tcp) else { return };
     let facts = slot.beside.get_or_insert_with(Box::default);
-    let Some(tcp) = &slot.flow.tcp else { return };
-    let (crate::packet::Body::Tcp(segment), sender) = (&packet.body, packet.sender) else { return };
-    if matches!(facts.heads[sender], Head::Waiting) {
-        let start = tcp.stream_start(sender).unwrap_or(segment.seq);
-        facts.heads[sender] = Head::Reading { stream: Box::new(StreamHead::new(start)), segments: 0, last: (packet.time, packet.number) };
-    }
-    let Head::Reading { stream, segments, last } = &mut facts.heads[sender] else { return };
-    (*segments, *last) = (*segments + 1, (packet.time, packet.number));
-    let (segments, snapped, before) = (*segments, packet.payload.captured < packet.payload_bytes, stream.held());
-    let (reading, direct) = match stream.take(segment.seq.plus(u32::from(segment.flags.has(crate::packet::TcpFlags::SYN))), payload) {
-        Contiguous::Direct(bytes) => (tls::first_message(bytes), true),
-        Contiguous::Grown(bytes) => (tls::first_message(bytes), false),
-        Contiguous::Unchanged => (Reading::More, false),
-    };
-    if direct && matches!(reading, Reading::More) {
-        stream.keep(payload);
-    }
-    let gives_up = snapped || stream.is_full() || *head_bytes + stream.held() - before > limits::SHARD_HEAD_BYTES_MAX;
-    *head_bytes = *head_bytes + stream.held() - before;
-    match reading {
-        Reading::More if !gives_up => {}
-        Reading::Done(message) => {
-            let seen = |segments| (packet.time, packet.number, segments);
-            facts.close(sender, head_bytes);
-            facts.learn(sender, message, seen(segments));
-        }
-        Reading::Not | Reading::More => facts.give_up(sender, head_bytes),
-    }
+    let seq = segment.seq.plus(u32::from(segment.flags.has(TcpFlags::SYN)));
+    let missing = packet.payload_bytes - packet.payload.captured.min(packet.payload_bytes);
+    facts.records[packet.sender].take(seq, payload, missing);
+    facts.read_head(packet, seq, payload, tcp.stream_start(packet.sender), head_bytes);
 }
 
 impl Facts {
+    fn read_head(&mut self, packet: &Packet, seq: SeqNumber, payload: &[u8], start: Option<SeqNumber>, head_bytes: &mut usize) {
+        let sender = packet.sender;
+        if matches!(self.heads[sender], Head::Waiting) {
+            let stream = Box::new(StreamHead::new(start.unwrap_or(seq)));
+            self.heads[sender] = Head::Reading { stream, segments: 0, last: (packet.time, packet.number) };
+        }
+        let Head::Reading { stream, segments, last } = &mut self.heads[sender] else { return };
+        (*segments, *last) = (*segments + 1, (packet.time, packet.number));
+        let (segments, held) = (*segments, stream.held());
+        let (reading, direct) = match stream.take(seq, payload) {
+            Contiguous::Direct(bytes) => (tls::first_message(bytes), true),
+            Contiguous::Grown(bytes) => (tls::first_message(bytes), false),
+            Contiguous::Unchanged => (Reading::More, false),
+        };
+        if direct && matches!(reading, Reading::More) {
+            stream.keep(payload);
+        }
+        *head_bytes += stream.held() - held;
+        let snapped = packet.payload.captured < packet.payload_bytes;
+        let gives_up = snapped || stream.is_full() || *head_bytes > limits::SHARD_HEAD_BYTES_MAX;
+        match reading {
+            Reading::More if !gives_up => {}
+            Reading::Done(message) => {
+                self.close(sender, head_bytes);
+                self.learn(sender, message, (packet.time, packet.number, segments));
+            }
+            Reading::Not | Reading::More => self.give_up(sender, head_bytes),
+        }
+    }
+
     fn learn(&mut self, sender: Side, message: Message, (time, packet, segments): (Timestamp, PacketNumber, u32)) {
         self.tls[sender] = true;
         match message {

@@ -6,6 +6,7 @@
 
 mod cursor;
 pub mod tls;
+pub mod tls_records;
 
 pub use cursor::{Cursor, ParseError};
 

@@ -49,12 +49,14 @@ const RESET_ITEMS: &[Item] = &[
     items::ack_after_rst::observe,
     items::rst_seq_change::observe,
     items::rst_behind_data::observe,
+    items::rst_ahead::observe,
     items::rst_too_early::observe,
     items::rst_form::observe,
     items::rst_instead_of_answer::observe,
 ];
 
-const DROP_ITEMS: &[Item] = &[items::hello_unacked::observe, items::hello_acked_then_silent::observe, items::cut_after_answer::observe];
+const DROP_ITEMS: &[Item] =
+    &[items::hello_unacked::observe, items::hello_acked_then_silent::observe, items::cut_after_answer::observe, items::transfer_froze::observe];
 
 /// Every detector: the order of rows, nothing else.
 pub const DETECTORS: &[Detector] = &[

@@ -6,7 +6,7 @@ use crate::model::Timestamp;
 use crate::model::rows::{FindingRow, FoundNote, ItemNote, Judgement};
 use crate::model::words::*;
 
-use super::names::{BUCKETS_MIN, Comparison, Failure};
+use super::names::{Alive, BUCKETS_MIN, Comparison, failure_by};
 use super::{Case, Knowledge, Weights};
 
 /// Without comparison one flow proves at most this much (detection.md 13.2: 0.80, and 0.95 with a contradiction, at the default prior of 5 %).
@@ -14,6 +14,8 @@ const SCORE_MAX_ALONE: f64 = 4.33;
 const SCORE_MAX_CONTRADICTION: f64 = 5.89;
 /// What an innocent cause that the packets prove takes away (detection.md 13.2: -3 to -6).
 const BENIGN_WEIGHT: f64 = -4.0;
+/// From here on an item proves by itself that the packet is not the claimed sender's.
+const PROOF: f64 = 2.0;
 /// A claim stands from here on.
 const CLAIM: f64 = 0.5;
 /// Comparison that names the trigger: others were answered six times as often.
@@ -82,10 +84,14 @@ impl Judge<'_> {
             }
         }
         let contradiction = families.iter().any(|(family, weight)| *family == Family::Contradiction && *weight >= 4.0);
-        let innocent = case.observed.benign.iter().any(|word| excuses(word, detector)) && !contradiction;
+        let failure = failure_by(detector.name, found.items.iter().map(|item| item.id.as_str()));
+        let mut comparison = self.knowledge.names.compare(case, failure, detector.accused);
+        let proven_here = families.iter().any(|(family, weight)| matches!(family, Family::Contradiction | Family::Timing) && *weight >= PROOF);
+        if let Some(comparison) = comparison.as_mut().filter(|_| proven_here) {
+            comparison.weight = comparison.weight.max(0.0); // other names may be blocked as well
+        }
+        let innocent = case.observed.benign.iter().any(|word| excuses(word, detector)) && !proven_here;
         let own_score = families.iter().map(|(_, weight)| weight).sum::<f64>() + if innocent { BENIGN_WEIGHT } else { 0.0 };
-        let failure = if detector.verdict == Verdict::RstInjection { Failure::Reset } else { Failure::Silence };
-        let comparison = self.knowledge.names.compare(case, failure);
         let ceiling = match (&comparison, contradiction) {
             (Some(comparison), _) if comparison.weight > 0.0 => f64::INFINITY,
             (_, true) => SCORE_MAX_CONTRADICTION,
@@ -143,8 +149,13 @@ impl Weighed<'_> {
 
     fn sentences(&self) -> Vec<String> {
         let compared = self.comparison.as_ref().map(|comparison| {
+            let alive = match comparison.alive {
+                Alive::Meanwhile => "; the silent machine took part in another connection meanwhile",
+                Alive::BeforeAndAfter => "; the silent machine took part in other connections shortly before and after",
+                Alive::NotSeen => "",
+            };
             format!(
-                "within 5 min on the same server: this name failed {} of {} times, other names {} of {}",
+                "within 5 min on the same server: this name failed {} of {} times, other names {} of {}{alive}",
                 comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried
             )
         });

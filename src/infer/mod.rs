@@ -25,6 +25,7 @@ use vantage::Vantages;
 pub struct Case<'a> {
     pub source: &'a str,
     pub flow_id: i64,
+    pub client_ip: &'a str,
     pub server_ip: &'a str,
     pub server_port: i32,
     pub transport: Transport,

@@ -1,31 +1,40 @@
-//! Which names fared how on which server: the comparison that tells a name-keyed block from a server's or a path's trouble (detection.md, set A of 10.2).
+//! Comparison inside a source: did the other end live while it was silent here, and how did other names fare on the same server
+//! (detection.md, sets A and D of 10.2).
 //!
-//! Compared are flows of one source to one server address and port that asked for different names. An innocent cause (a server that hangs, a path that
-//! fails) strikes names alike; a block keyed on the name strikes one of them. While the flow in question waited in vain the server must have answered
-//! another name, else an outage explains all.
+//! A silence without even an acknowledgement is no matter of a program that hangs: its innocent causes are a machine or a path that died, and these are
+//! refuted by one other connection of that machine in the same moments. A program that hangs, or resets, is refuted by names only: an innocent cause
+//! strikes names alike, a block keyed on the name strikes one of them again and again.
 
 use std::collections::HashMap;
 
+use crate::model::Direction;
 use crate::model::words::PayloadFate;
 
 use super::Case;
 
 /// Flows within this time of each other are compared, in microseconds: one outage or one load is shared by them.
 const WINDOW: i64 = 300_000_000;
-/// How often a blocked name fails: boxes miss a few percent and block pages are slow to update (D).
+/// How often a blocked name fails: boxes miss a few percent (D).
 const BLOCKED_FAILS: f64 = 0.9;
 /// The most that comparison adds (detection.md 13.2, family F6), and the most that it takes away.
 const WEIGHT_MAX: f64 = 3.0;
 const WEIGHT_MIN: f64 = -4.0;
+/// A program hangs now and then; a name whose flows hang at least this often is another matter (D).
+const REPEATED: usize = 2;
 /// Comparison over so many buckets of a minute on either side is a matched control (DESIGN: certainty).
 pub const BUCKETS_MIN: usize = 5;
 const BUCKET: i64 = 60_000_000;
+/// Signs of life this close before and after a silence leave little room for an outage, in microseconds (D).
+const NEAR: i64 = 60_000_000;
 
-/// The kinds of failure, so that a reset is compared with resets and a silence with silences.
+/// The kinds of failure, so that like is compared with like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     Reset,
-    Silence,
+    /// Acknowledged and not answered.
+    Unanswered,
+    /// Not even acknowledged.
+    Dead,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,16 +46,32 @@ struct Attempt {
     failure: Option<Failure>,
 }
 
+/// Moments at which a machine accepted a connection, answered, or began one.
+type LifeSigns = HashMap<(String, String), Vec<i64>>;
+
 #[derive(Debug, Default)]
 pub struct Names {
     ids: HashMap<String, u32>,
     servers: HashMap<(String, String, i32), Vec<Attempt>>,
+    server_lives: LifeSigns,
+    client_lives: LifeSigns,
 }
 
-/// What comparison with other names on the same server gives.
+/// Whether the silent machine lived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alive {
+    /// It accepted, answered or began another connection during the silence.
+    Meanwhile,
+    /// It did so shortly before and shortly after.
+    BeforeAndAfter,
+    NotSeen,
+}
+
+/// What comparison gives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     pub weight: f64,
+    pub alive: Alive,
     pub failed: usize,
     pub tried: usize,
     pub others_failed: usize,
@@ -58,87 +83,121 @@ pub struct Comparison {
 
 impl Names {
     pub fn learn(&mut self, case: &Case<'_>) {
-        let (Some(name), Some(fate)) = (case.sni, case.fate) else { return };
-        let failure = failure_of(case);
-        if failure.is_none() && !matches!(fate, PayloadFate::Answered | PayloadFate::Alert) {
-            return;
+        let sign = |signs: &mut LifeSigns, machine: &str, time: i64| signs.entry((case.source.into(), machine.into())).or_default().push(time);
+        if let Some(round_trip) = case.syn_rtt_ms.filter(|_| case.handshake) {
+            sign(&mut self.server_lives, case.server_ip, case.start + (round_trip * 1e3) as i64);
+            sign(&mut self.client_lives, case.client_ip, case.start);
         }
-        let Some((start, until)) = case.waited else { return };
+        let (Some(fate), Some((start, until))) = (case.fate, case.waited) else { return };
+        let failure = failure_of(case);
+        match failure {
+            None if matches!(fate, PayloadFate::Answered | PayloadFate::Alert) => sign(&mut self.server_lives, case.server_ip, until),
+            None => return,
+            Some(_) => {}
+        }
+        let Some(name) = case.sni else { return };
         let next = self.ids.len() as u32;
         let name = *self.ids.entry(name.to_ascii_lowercase()).or_insert(next);
         let server = (case.source.to_string(), case.server_ip.to_string(), case.server_port);
         self.servers.entry(server).or_default().push(Attempt { name, start, until, failure });
     }
 
-    /// Orders the attempts, so that windows can be looked up.
+    /// Orders what was learnt, so that windows can be looked up.
     pub fn settle(&mut self) {
         for attempts in self.servers.values_mut() {
             attempts.sort_unstable_by_key(|attempt| (attempt.start, attempt.until, attempt.name));
         }
+        for signs in self.server_lives.values_mut().chain(self.client_lives.values_mut()) {
+            signs.sort_unstable();
+        }
     }
 
-    /// Compares a failed flow with other names on its server; none where there is nothing to compare with.
-    pub fn compare(&self, case: &Case<'_>, failure: Failure) -> Option<Comparison> {
+    /// Compares a failed flow; none where there is nothing to compare with.
+    pub fn compare(&self, case: &Case<'_>, failure: Failure, silent: Direction) -> Option<Comparison> {
         let name = *self.ids.get(&case.sni?.to_ascii_lowercase())?;
         let server = (case.source.to_string(), case.server_ip.to_string(), case.server_port);
         let (start, until) = case.waited?;
         let attempts = self.servers.get(&server)?;
         let from = attempts.partition_point(|attempt| attempt.start < start - WINDOW);
         let near: Vec<&Attempt> = attempts[from..].iter().take_while(|attempt| attempt.start <= until + WINDOW).collect();
-        let fails = |attempt: &&&Attempt| attempt.failure == Some(failure);
-        let own: Vec<_> = near.iter().filter(|attempt| attempt.name == name).collect();
-        let others: Vec<_> = near.iter().filter(|attempt| attempt.name != name && !always_fails(&near, attempt.name)).collect();
-        let failed = own.iter().filter(|attempt| fails(attempt)).count();
-        let others_failed = others.iter().filter(|attempt| fails(attempt)).count();
-        let alive = others.iter().any(|attempt| attempt.failure.is_none() && attempt.start <= until && attempt.until >= start);
-        let answered_before_and_after = |after: bool| others.iter().any(|attempt| attempt.failure.is_none() && (attempt.start > start) == after);
-        let server_lives = alive || (failure == Failure::Reset && answered_before_and_after(false) && answered_before_and_after(true));
-        if others.is_empty() || failed == 0 {
-            return None;
-        }
-        let weight = if server_lives { weight(failed, own.len(), others_failed, others.len()) } else { WEIGHT_MIN.max(-1.0 * others_failed as f64) };
-        let buckets = |attempts: &[&&Attempt], failing: bool| {
+        let (own, others): (Vec<&Attempt>, Vec<&Attempt>) = near.into_iter().partition(|attempt| attempt.name == name);
+        let failed = |attempts: &[&Attempt]| attempts.iter().filter(|attempt| attempt.failure == Some(failure)).count();
+        let minutes = |attempts: &[&Attempt], failure: Option<Failure>| {
             let mut minutes: Vec<i64> =
-                attempts.iter().filter(|attempt| fails(attempt) == failing).map(|attempt| attempt.start.div_euclid(BUCKET)).collect();
+                attempts.iter().filter(|attempt| attempt.failure == failure).map(|attempt| attempt.start.div_euclid(BUCKET)).collect();
             minutes.sort_unstable();
             minutes.dedup();
             minutes.len()
         };
-        Some(Comparison {
-            weight,
-            failed,
+        let mut comparison = Comparison {
+            weight: 0.0,
+            alive: self.lives(case, silent, start, until),
+            failed: failed(&own),
             tried: own.len(),
-            others_failed,
+            others_failed: failed(&others),
             others_tried: others.len(),
-            failed_buckets: buckets(&own, true),
-            answered_buckets: buckets(&others, false),
-        })
+            failed_buckets: minutes(&own, Some(failure)),
+            answered_buckets: minutes(&others, None),
+        };
+        comparison.weight = comparison.weigh(failure);
+        (comparison.alive != Alive::NotSeen || comparison.others_tried > 0).then_some(comparison)
+    }
+
+    /// Whether the silent machine asked or answered elsewhere between two moments, or close to both.
+    fn lives(&self, case: &Case<'_>, silent: Direction, from: i64, until: i64) -> Alive {
+        let (signs, machine) = match silent {
+            Direction::ServerToClient => (&self.server_lives, case.server_ip),
+            Direction::ClientToServer => (&self.client_lives, case.client_ip),
+        };
+        let Some(signs) = signs.get(&(case.source.to_string(), machine.to_string())) else { return Alive::NotSeen };
+        let (behind, after) = (signs.partition_point(|&time| time <= from), signs.partition_point(|&time| time < until));
+        let near = |sign: Option<&i64>, moment: i64| sign.is_some_and(|time| (time - moment).abs() <= NEAR);
+        // The last sign before the silence may be the handshake of this very flow.
+        if behind < after {
+            Alive::Meanwhile
+        } else if near(signs.get(after), until) && near(behind.checked_sub(2).and_then(|index| signs.get(index)), from) {
+            Alive::BeforeAndAfter
+        } else {
+            Alive::NotSeen
+        }
+    }
+}
+
+impl Comparison {
+    fn weigh(&self, failure: Failure) -> f64 {
+        let by_names = likelihood_ratio(self.failed, self.tried, self.others_failed, self.others_tried);
+        match failure {
+            Failure::Dead if self.alive == Alive::NotSeen => by_names.min(0.0),
+            Failure::Dead if 2 * self.failed < self.tried => by_names.min(0.0),
+            Failure::Dead if self.alive == Alive::BeforeAndAfter => WEIGHT_MAX / 2.0,
+            Failure::Dead => WEIGHT_MAX,
+            Failure::Unanswered if self.failed < REPEATED || self.alive == Alive::NotSeen => by_names.min(0.0),
+            Failure::Unanswered | Failure::Reset => by_names,
+        }
     }
 }
 
 /// Likelihood of this name's record if it is blocked, against its likelihood if it fails as often as the others do (Laplace's rule of succession).
-fn weight(failed: usize, tried: usize, others_failed: usize, others_tried: usize) -> f64 {
+fn likelihood_ratio(failed: usize, tried: usize, others_failed: usize, others_tried: usize) -> f64 {
     let innocent = (others_failed as f64 + 1.0) / (others_tried as f64 + 2.0);
     let (failed, answered) = (failed as f64, (tried - failed) as f64);
     let ratio = failed * (BLOCKED_FAILS / innocent).ln() + answered * ((1.0 - BLOCKED_FAILS) / (1.0 - innocent)).ln();
     ratio.clamp(WEIGHT_MIN, WEIGHT_MAX)
 }
 
-/// A name that fails time and again is under suspicion itself and no control.
-fn always_fails(near: &[&Attempt], name: u32) -> bool {
-    let own = || near.iter().filter(|attempt| attempt.name == name);
-    own().count() >= 2 && own().all(|attempt| attempt.failure.is_some())
-}
-
 /// How the flow failed, by what its own packets showed.
 fn failure_of(case: &Case<'_>) -> Option<Failure> {
-    let fell = |part: &str| case.observed.found.iter().any(|found| found.detector.contains(part));
-    if fell("reset") {
-        Some(Failure::Reset)
-    } else if fell("silent") {
-        Some(Failure::Silence)
+    case.observed.found.iter().map(|found| failure_by(&found.detector, found.items.iter().map(|item| item.id.as_str()))).next()
+}
+
+/// The kind of failure that a detector found.
+pub fn failure_by<'a>(detector: &str, mut items: impl Iterator<Item = &'a str>) -> Failure {
+    if detector.starts_with("reset") {
+        Failure::Reset
+    } else if items.any(|item| item == "hello_acked_then_silent") {
+        Failure::Unanswered
     } else {
-        None
+        Failure::Dead
     }
 }
 
@@ -148,17 +207,17 @@ mod tests {
 
     #[test]
     fn comparison_weighs_more_the_more_others_were_answered() {
-        assert!(weight(1, 1, 0, 20) > weight(1, 1, 0, 5));
-        assert!(weight(3, 3, 0, 20) <= WEIGHT_MAX);
+        assert!(likelihood_ratio(1, 1, 0, 20) > likelihood_ratio(1, 1, 0, 5));
+        assert!(likelihood_ratio(3, 3, 0, 20) <= WEIGHT_MAX);
     }
 
     #[test]
     fn a_server_that_fails_for_all_accuses_nobody() {
-        assert!(weight(2, 2, 9, 10) < weight(2, 2, 0, 10) / 10.0);
+        assert!(likelihood_ratio(2, 2, 9, 10) < likelihood_ratio(2, 2, 0, 10) / 10.0);
     }
 
     #[test]
     fn a_name_that_mostly_works_is_not_blocked() {
-        assert!(weight(1, 8, 0, 10) < 0.0);
+        assert!(likelihood_ratio(1, 8, 0, 10) < 0.0);
     }
 }

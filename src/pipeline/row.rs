@@ -118,9 +118,10 @@ impl<'a> Rows<'a> {
             return Notes { exchanged, answer_owed: owes_datagram(conversation), ..Notes::default() };
         };
         let observed = detect::observe(view);
-        let waited = view.request.as_ref().map(|request| {
-            let until = request.answer.map_or(conversation.flow.end, |(time, _)| time);
-            (request.time.as_micros(), until.as_micros())
+        let waited = view.request.as_ref().map(|request| match (&view.silence, request.answer) {
+            (Some(silence), _) if !observed.found.is_empty() => (silence.since.as_micros(), (silence.since + silence.watched).as_micros()),
+            (_, Some((answered, _))) => (request.time.as_micros(), answered.as_micros()),
+            _ => (request.time.as_micros(), conversation.flow.end.as_micros()),
         });
         let found = observed.found.iter().map(|found| self.found_note(found)).collect();
         let observed = Observed { found, benign: observed.benign.iter().map(|cause| cause.word().into()).collect() };

@@ -11,6 +11,7 @@ use crate::model::words::*;
 pub struct Cases<'a> {
     source: &'a StringArray,
     flow_id: &'a Int64Array,
+    client_ip: &'a StringArray,
     server_ip: &'a StringArray,
     server_port: &'a Int32Array,
     protocol: Words<'a, Transport>,
@@ -57,6 +58,7 @@ impl<'a> Cases<'a> {
         Some(Self {
             source: texts("source")?,
             flow_id: counts("flow_id")?,
+            client_ip: texts("client_ip")?,
             server_ip: texts("server_ip")?,
             server_port: column("server_port")?.as_primitive_opt::<Int32Type>()?,
             protocol: words(batch, "protocol")?,
@@ -88,6 +90,7 @@ impl<'a> Cases<'a> {
         Case {
             source: self.source.value(row),
             flow_id: self.flow_id.value(row),
+            client_ip: self.client_ip.value(row),
             server_ip: self.server_ip.value(row),
             server_port: if self.server_port.is_null(row) { 0 } else { self.server_port.value(row) },
             transport: self.protocol.get(row).unwrap_or(Transport::Other),

@@ -3,6 +3,7 @@
 use crate::flow::PacketRecord;
 use crate::model::words::PayloadFate;
 use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
+use crate::packet::TcpFlags;
 
 use super::{TcpView, message_end};
 
@@ -56,7 +57,7 @@ impl Request {
             repeats: own.iter().filter(|record| record.new_bytes == 0).map(|record| at(record)).collect(),
             acked: later().find(|record| !end.is_after(record.ack)).map(at),
             answer: later().find(|record| record.new_bytes > 0).map(at),
-            unmoved_acks: later().filter(|record| record.time > sent && !record.ack.is_after(start)).count() as u32,
+            unmoved_acks: later().filter(|record| record.time > sent && is_plain_ack(record) && !record.ack.is_after(start)).count() as u32,
             fate: PayloadFate::NeverAcked,
         };
         request.fate = request.judge(view);
@@ -66,7 +67,7 @@ impl Request {
     fn judge(&self, view: &TcpView<'_>) -> PayloadFate {
         let behind = |direction| view.sent(direction).filter(|record| record.time >= self.time);
         let reset_by = |direction| behind(direction).find(|record| record.is_reset()).map(|record| record.time);
-        let closed = behind(Direction::ServerToClient).find(|record| record.flags.has(crate::packet::TcpFlags::FIN)).map(|record| record.time);
+        let closed = behind(Direction::ServerToClient).find(|record| record.flags.has(TcpFlags::FIN)).map(|record| record.time);
         let before = |event: Option<Timestamp>| event.is_some_and(|time| self.answer.is_none_or(|(answer, _)| time < answer));
         if before(reset_by(Direction::ServerToClient)) {
             return PayloadFate::Reset;
@@ -86,4 +87,9 @@ impl Request {
             (None, None) => PayloadFate::NeverAcked,
         }
     }
+}
+
+/// Nothing but an acknowledgement: what a receiver sends for bytes behind a hole.
+fn is_plain_ack(record: &PacketRecord) -> bool {
+    record.payload_bytes == 0 && record.flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) == 0
 }

@@ -108,8 +108,10 @@ fn form(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord], send
     }
     let near = |one: SeqNumber, other: SeqNumber| one.offset_from(other).abs() <= SLACK;
     let at_next = sender_next.is_some_and(|next| near(reset.seq, next));
-    // What the claimed sender may have received: anything the peer has sent so far, up to any of its packets.
-    let acknowledges_sent = peer().any(|record| near(reset.ack, end_of(record)) || near(reset.ack, record.seq));
+    // What the claimed sender may have received: anything from the peer's first byte to its last so far.
+    let first = peer().map(|record| record.seq).reduce(|one, other| if one.is_after(other) { other } else { one });
+    let last = peer().map(|record| end_of(record)).reduce(SeqNumber::max);
+    let acknowledges_sent = first.zip(last).is_some_and(|(first, last)| reset.ack.offset_from(first) >= 0 && reset.ack.offset_from(last) <= SLACK);
     if at_next && (!has_ack || acknowledges_sent) {
         return if own_fin { Form::Late } else { Form::Abort };
     }

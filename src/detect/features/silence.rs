@@ -23,52 +23,82 @@ pub struct Silence {
     pub repeats: Vec<(Timestamp, PacketNumber)>,
     /// Whether the waiting side ended the wait itself, and when.
     pub gave_up: Option<Timestamp>,
+    /// Whether the server stopped in the middle of a TLS record.
+    pub inside_record: bool,
 }
 
 impl Silence {
     pub fn find(view: &TcpView<'_>) -> Option<Self> {
         let owed = outstanding(view);
         let waiting = match owed {
-            Outstanding::ClientUnacked | Outstanding::RequestPending => Direction::ClientToServer,
+            Outstanding::ClientUnacked | Outstanding::RequestPending | Outstanding::TlsRecord => Direction::ClientToServer,
             Outstanding::ServerUnacked => Direction::ServerToClient,
-            Outstanding::TlsRecord | Outstanding::Nothing => return None,
+            Outstanding::Nothing => return None,
         };
         let last = view.sent(waiting.opposite()).filter(|record| !record.is_reset()).max_by_key(|record| record.time);
         let behind = |record: &&PacketRecord| last.is_none_or(|last| record.time >= last.time);
         let waits = || view.sent(waiting).filter(behind);
-        let since = waits().find(|record| record.payload_bytes > 0).or_else(|| last_payload(view, waiting))?.time;
+        let asks = |record: &&PacketRecord| record.payload_bytes > 0 || record.flags.has(TcpFlags::FIN);
+        let since = match owed {
+            Outstanding::TlsRecord => last?.time,
+            _ => waits().find(asks).or_else(|| last_payload(view, waiting))?.time,
+        };
         let gave_up = waits().find(|record| record.flags.0 & (TcpFlags::FIN.0 | TcpFlags::RST.0) != 0).map(|record| record.time);
         let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end));
-        let repeats = waits()
-            .filter(|record| record.payload_bytes > 0 && record.new_bytes == 0 && !record.is_reset())
-            .map(|record| (record.time, record.number));
-        let last = last.map(|record| (record.time, record.number));
-        Some(Self { silent: waiting.opposite(), owed, last, since, watched: end - since, repeats: repeats.collect(), gave_up })
+        let end = if owed == Outstanding::ClientUnacked { end.max(waits().map(|record| record.time).max().unwrap_or(end)) } else { end };
+        Some(Self {
+            silent: waiting.opposite(),
+            owed,
+            last: last.map(|record| (record.time, record.number)),
+            since,
+            watched: end - since,
+            repeats: repeats(waits()),
+            gave_up,
+            inside_record: inside_record(view),
+        })
     }
+}
+
+/// Packets that send the same payload, or the same FIN, again.
+fn repeats<'a>(waits: impl Iterator<Item = &'a PacketRecord>) -> Vec<(Timestamp, PacketNumber)> {
+    let mut closing = false;
+    let again = |record: &&PacketRecord| {
+        let fin = record.flags.has(TcpFlags::FIN);
+        let again = (record.payload_bytes > 0 && record.new_bytes == 0) || (fin && closing && record.new_bytes == 0);
+        closing |= fin;
+        again && !record.is_reset()
+    };
+    waits.filter(again).map(|record| (record.time, record.number)).collect()
+}
+
+/// Whether the server stopped in the middle of a TLS record.
+fn inside_record(view: &TcpView<'_>) -> bool {
+    view.facts().is_some_and(|facts| facts.records[view.side(Direction::ServerToClient)].is_unfinished() == Some(true))
 }
 
 fn last_payload<'a>(view: &TcpView<'a>, direction: Direction) -> Option<&'a PacketRecord> {
     view.sent(direction).filter(|record| record.payload_bytes > 0).last()
 }
 
-/// What was owed at the end of the flow.
+/// What was owed at the end of the flow. A FIN counts like a byte: its acknowledgement is owed as well.
 pub fn outstanding(view: &TcpView<'_>) -> Outstanding {
     let unacked = |direction: Direction| {
         let (sender, receiver) = (&view.tcp.sides[view.side(direction)], &view.tcp.sides[view.side(direction.opposite())]);
-        let sent_payload = sender.new_payload_bytes > 0;
-        let end = sender.payload_end();
-        sent_payload && end.is_some_and(|end| receiver.acked.is_none_or(|acked| end.is_after(acked)))
+        let end = if sender.fin > 0 { sender.next } else { sender.payload_end() };
+        sender.new_payload_bytes > 0 && end.is_some_and(|end| receiver.acked.is_none_or(|acked| end.is_after(acked)))
     };
     let last_new = |direction| view.tcp.sides[view.side(direction)].last_new;
     if unacked(Direction::ClientToServer) {
-        Outstanding::ClientUnacked
-    } else if unacked(Direction::ServerToClient) {
-        Outstanding::ServerUnacked
-    } else {
-        match (last_new(Direction::ClientToServer), last_new(Direction::ServerToClient)) {
-            (Some((asked, _)), Some((answered, _))) if asked > answered => Outstanding::RequestPending,
-            (Some(_), None) => Outstanding::RequestPending,
-            _ => Outstanding::Nothing,
-        }
+        return Outstanding::ClientUnacked;
+    }
+    if unacked(Direction::ServerToClient) {
+        return Outstanding::ServerUnacked;
+    }
+    let closed = view.tcp.sides[view.side(Direction::ServerToClient)].fin > 0 || view.tcp.reset_seen();
+    match (last_new(Direction::ClientToServer), last_new(Direction::ServerToClient)) {
+        _ if inside_record(view) && !closed => Outstanding::TlsRecord,
+        (Some((asked, _)), Some((answered, _))) if asked > answered => Outstanding::RequestPending,
+        (Some(_), None) => Outstanding::RequestPending,
+        _ => Outstanding::Nothing,
     }
 }

@@ -5,12 +5,14 @@ pub mod cut_after_answer;
 pub mod data_after_rst;
 pub mod hello_acked_then_silent;
 pub mod hello_unacked;
+pub mod rst_ahead;
 pub mod rst_behind_data;
 pub mod rst_form;
 pub mod rst_instead_of_answer;
 pub mod rst_seq_change;
 pub mod rst_too_early;
 pub mod syn_ack_after_rst;
+pub mod transfer_froze;
 
 use crate::model::words::Mechanism;
 use crate::model::{Direction, Span};

@@ -16,13 +16,14 @@ const MARGIN: Span = Span::from_millis(2);
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let reset = first_reset(view, direction)?;
     let request = view.request.as_ref()?;
-    if request.answer.is_some_and(|(time, _)| time < reset.time) || reset.time < request.sent {
+    let span = reset.time - request.sent;
+    let round_trip = match direction {
+        Direction::ServerToClient => view.server_round_trip().filter(|_| request.answer.is_none_or(|(time, _)| time > reset.time))?,
+        Direction::ClientToServer => view.client_round_trip()?,
+    };
+    if span < Span::ZERO {
         return None;
     }
-    let (round_trip, span) = match direction {
-        Direction::ServerToClient => (view.server_round_trip()?, reset.time - request.sent),
-        Direction::ClientToServer => (view.client_round_trip()?, reset.time - request.sent),
-    };
     if span.as_ms() >= SHARE * round_trip.as_ms() || Span(round_trip.0 - span.0) < MARGIN {
         return None;
     }

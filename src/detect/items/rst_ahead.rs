@@ -1,0 +1,39 @@
+//! A reset ahead of a stream that never began: an end whose first word is a reset, behind bytes that it never sent.
+//!
+//! A box that swallows the first request and resets the connection knows where the stream would be; the far end never saw it come that far.
+//! Benign first: a first request lost on the way and its sender gone at once; bytes missing from the capture, which the peer then acknowledges.
+//! Source: the reverse of RST_SEQ_DATA (Weaver, Sommer, Paxson, NDSS 2009); detection.md 2.3 (D).
+
+use crate::detect::Evidence;
+use crate::detect::features::TcpView;
+use crate::model::Direction;
+use crate::model::words::Gate;
+
+use super::{first_reset, reset_mechanism};
+
+const SLACK: i32 = 2;
+
+pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
+    let gated = [Gate::Midstream, Gate::Loss, Gate::Oneway, Gate::Reorder].into_iter().any(|gate| view.fails(gate));
+    let spoke = view.tcp.sides[view.side(direction)].new_payload_bytes > 0;
+    if gated || spoke || !view.tcp.is_established() {
+        return None;
+    }
+    let reset = first_reset(view, direction)?;
+    let ahead = reset.seq.offset_from(reset.sender_next?);
+    if ahead <= SLACK {
+        return None;
+    }
+    Some(Evidence {
+        id: "rst_ahead",
+        mechanism: reset_mechanism(direction),
+        packets: vec![reset.packet],
+        time: reset.time,
+        says: format!(
+            "packet {}: reset from the {}'s address right behind the handshake, {ahead} bytes ahead of what that address has sent",
+            reset.packet.number(),
+            direction.sender()
+        ),
+        unless: "a first request that was lost, and a sender that gave up at once",
+    })
+}
