@@ -56,7 +56,7 @@ impl Judge<'_> {
         let own_score = weighed.iter().map(|finding| finding.own_score).reduce(f64::max).unwrap_or(score);
         let judgement = Judgement {
             vantage,
-            outcome: outcome(case, vantage, claim.is_some()),
+            outcome: outcome(case, claim.is_some() || verdict == Verdict::Unreachable),
             verdict,
             mechanism: claim.map(|best| mechanism(best, &weighed)),
             drop_direction: (verdict == Verdict::SniDrop).then_some(Way::Unknown),
@@ -241,7 +241,7 @@ fn alternative(claim: Option<&Weighed<'_>>, benign: Option<Benign>) -> Option<St
 }
 
 /// What the user got.
-fn outcome(case: &Case<'_>, vantage: Vantage, interfered: bool) -> Outcome {
+fn outcome(case: &Case<'_>, broken: bool) -> Outcome {
     if case.transport != Transport::Tcp {
         return match (case.exchanged, case.answer_owed) {
             (true, _) => Outcome::Worked,
@@ -249,15 +249,16 @@ fn outcome(case: &Case<'_>, vantage: Vantage, interfered: bool) -> Outcome {
             (false, false) => Outcome::Unknown,
         };
     }
-    let reset = case.s2c_rst > 0 && vantage != Vantage::Server && !case.observed.benign.iter().any(|word| word == Benign::Closed.word());
+    let reset = case.s2c_rst > 0 && !case.observed.benign.iter().any(|word| word == Benign::Closed.word());
     let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.retransmits >= 3;
     match case.fate {
-        Some(PayloadFate::NoPayload) | None if case.handshake => Outcome::Worked,
         Some(PayloadFate::NoPayload) | None => match case.tcp_state {
+            // Nothing was asked, and both ends parted in good order.
+            Some(TcpState::Sf | TcpState::S2 | TcpState::S3) => Outcome::Worked,
             Some(TcpState::S0 | TcpState::Rej | TcpState::Rstos0) => Outcome::Failed,
             _ => Outcome::Unknown,
         },
-        _ if case.exchanged && (reset || stuck || interfered) => Outcome::Degraded,
+        _ if case.exchanged && (reset || stuck || broken) => Outcome::Degraded,
         _ if case.exchanged => Outcome::Worked,
         _ if case.fails(Gate::Midstream) => Outcome::Unknown,
         _ => Outcome::Failed,

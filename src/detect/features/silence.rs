@@ -39,9 +39,10 @@ impl Silence {
         let behind = |record: &&PacketRecord| last.is_none_or(|last| record.time >= last.time);
         let waits = || view.sent(waiting).filter(behind);
         let asks = |record: &&PacketRecord| record.payload_bytes > 0 || record.flags.has(TcpFlags::FIN);
+        let first_unanswered = waits().find(asks).or_else(|| last_payload(view, waiting)).map(|record| record.time);
         let since = match owed {
             Outstanding::TlsRecord => last?.time,
-            _ => waits().find(asks).or_else(|| last_payload(view, waiting))?.time,
+            _ => pending_since(view, waiting).into_iter().chain(first_unanswered).min()?,
         };
         let gave_up = waits().find(|record| record.flags.0 & (TcpFlags::FIN.0 | TcpFlags::RST.0) != 0).map(|record| record.time);
         let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end));
@@ -57,6 +58,12 @@ impl Silence {
             inside_record: inside_record(view),
         })
     }
+}
+
+/// When the last request was sent, where payload of the other side has not followed it: acknowledged or not, it is not answered.
+fn pending_since(view: &TcpView<'_>, waiting: Direction) -> Option<Timestamp> {
+    let last_new = |direction| view.tcp.sides[view.side(direction)].last_new.map(|(time, _)| time);
+    last_new(waiting).filter(|asked| last_new(waiting.opposite()).is_none_or(|answered| *asked > answered))
 }
 
 /// Packets that send the same payload, or the same FIN, again.
