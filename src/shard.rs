@@ -108,10 +108,6 @@ impl Shard {
         flows.finish(clock, |slot, reason| ended.push(conversation(slot, reason, &timeouts, Some(last_time), &mut head_bytes)));
         ended
     }
-
-    pub fn flows_alive(&self) -> usize {
-        self.flows.len()
-    }
 }
 
 /// Gives a payload to the readers of its side: the first message, as long as that is wanted, and the records of TLS.
@@ -176,11 +172,11 @@ impl Facts {
 
     /// No more bytes will come in order: takes what a hello that was cut off shows.
     fn give_up(&mut self, side: Side, head_bytes: &mut usize) {
-        if let Head::Reading { stream, segments, last: (time, packet) } = self.close(side, head_bytes) {
-            if let Some(fact) = tls::client_hello_so_far(stream.bytes()) {
-                self.tls[side] = true;
-                self.client_hello.get_or_insert((side, Seen { fact, time, packet, segments }));
-            }
+        if let Head::Reading { stream, segments, last: (time, packet) } = self.close(side, head_bytes)
+            && let Some(fact) = tls::client_hello_so_far(stream.bytes())
+        {
+            self.tls[side] = true;
+            self.client_hello.get_or_insert((side, Seen { fact, time, packet, segments }));
         }
     }
 }

@@ -203,8 +203,7 @@ mod tests {
     fn the_tail_of_a_file_is_joined_at_a_record() {
         const START: u64 = 1_700_000_000; // seconds: records of zeros are no records of that time
         let file = (START..START + 100).fold(PcapBuilder::micros(), |file, second| file.packet(second * 1_000_000_000, &[0; 60])).bytes();
-        let mut pcap = Pcap::default();
-        pcap.layout = parse_pcap_header(&file).ok().map(|(_, header)| Layout::new(&header));
+        let pcap = Pcap { layout: parse_pcap_header(&file).ok().map(|(_, header)| Layout::new(&header)) };
         assert_eq!(pcap.align(&file[file.len() - 200..], Timestamp(START as i64 * 1_000_000_000)), Some(200 - 2 * 76));
         assert_eq!(
             pcap.align(&file[file.len() - 200..file.len() - 1], Timestamp(START as i64 * 1_000_000_000)),

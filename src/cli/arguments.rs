@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Reads packet captures and says of every connection whether the network let it through, and if not, how it was cut.
@@ -18,7 +19,8 @@ pub enum Command {
     Analyze(Analyze),
     /// Print the columns of the tables with type, unit and meaning.
     Schema {
-        /// One table only: flows, findings or captures.
+        /// One table only.
+        #[arg(value_parser = PossibleValuesParser::new(crate::table::tables().into_iter().map(|(name, _)| name)))]
         table: Option<String>,
     },
 }

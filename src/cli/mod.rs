@@ -35,8 +35,6 @@ pub enum CliError {
     Weights(#[from] crate::infer::WeightsError),
     #[error("--threads {count}: {reason}")]
     Threads { count: usize, reason: String },
-    #[error("no table is called {0}; there are flows, findings, captures")]
-    NoSuchTable(String),
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
 }

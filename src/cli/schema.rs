@@ -8,9 +8,6 @@ use super::{CliError, Exit};
 
 pub fn run(table: Option<&str>) -> Result<Exit, CliError> {
     let tables: Vec<_> = table::tables().into_iter().filter(|(name, _)| table.is_none_or(|wanted| wanted == *name)).collect();
-    if let (Some(name), true) = (table, tables.is_empty()) {
-        return Err(CliError::NoSuchTable(name.into()));
-    }
     write!(io::stdout().lock(), "{}", page(&tables))?;
     Ok(Exit::Whole)
 }

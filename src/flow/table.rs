@@ -57,14 +57,6 @@ impl<X: Default> FlowTable<X> {
         Self { index: HashTable::new(), slots: Vec::new(), free: Vec::new(), timeouts, next_sweep: Timestamp(i64::MIN) }
     }
 
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
-    }
-
     /// The flow that the packet belongs to, made anew where there is none; flows that end hereby go to `ended`.
     pub fn find_or_begin(&mut self, packet: &Packet, mut ended: impl FnMut(Slot<X>, Ended)) -> &mut Slot<X> {
         if packet.clock >= self.next_sweep {

@@ -153,7 +153,7 @@ impl Tcp {
         let peer = &mut self.sides[sender.opposite()];
         let Some(next) = peer.next else { return };
         let beyond = ack.offset_from(next);
-        if beyond.abs() > limits::WINDOW_MAX {
+        if is_foreign(beyond) {
             return;
         }
         if beyond > 0 {
@@ -296,7 +296,7 @@ impl TcpSide {
         };
         let ahead = segment.seq.offset_from(next);
         let (kind, new_bytes) = match end.offset_from(next) {
-            _ if ahead.abs() > limits::WINDOW_MAX => (Kind::Foreign, 0),
+            _ if is_foreign(ahead) => (Kind::Foreign, 0),
             beyond if beyond > 0 => {
                 if ahead > 0 {
                     self.holes.get_or_insert_default().open(next, segment.seq);
@@ -357,6 +357,11 @@ impl History {
         let side = |letter: u8| if letter.is_ascii_lowercase() { Side::Low } else { Side::High };
         self.letters[..usize::from(self.len)].iter().map(move |&letter| (side(letter), letter.to_ascii_lowercase()))
     }
+}
+
+/// Further away than any window reaches.
+fn is_foreign(distance: i32) -> bool {
+    distance.unsigned_abs() > limits::WINDOW_MAX
 }
 
 impl Holes {

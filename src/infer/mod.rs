@@ -1,6 +1,6 @@
 //! Verdicts, once all flows are known.
 //! In:  cases: the few values of each flow that judgement reads, with what its own packets showed.
-//! Out: a [`Judgement`] and the findings of each flow.
+//! Out: a [`Judgement`](crate::model::rows::Judgement) and the findings of each flow.
 //! Promises: the same cases give the same judgements in any order; benign causes come first; what one vantage cannot see is not claimed.
 //! Not here: packets, files, threads, tables.
 //!

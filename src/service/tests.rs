@@ -1,3 +1,5 @@
+//! The catalog by its behaviour: which names and addresses lead to which service, and which errors a file of one's own can have.
+
 use super::*;
 
 fn catalog() -> Catalog {

@@ -8,6 +8,9 @@ use super::TableError;
 /// The sign of a complete result.
 const RUN_FILE: &str = "run.json";
 
+/// How the temporary folder's name begins.
+const STAGING: &str = ".tamperscope-partial-";
+
 /// A result in the making.
 pub struct Output {
     folder: PathBuf,
@@ -17,7 +20,7 @@ pub struct Output {
 impl Output {
     /// Makes the temporary folder: inside `folder` where that exists, else beside it. Refuses a folder that holds something, unless forced.
     pub fn prepare(folder: &Path, force: bool) -> Result<Self, TableError> {
-        let name = format!(".tamperscope-partial-{}", std::process::id());
+        let name = format!("{STAGING}{}", std::process::id());
         let staging = match is_empty(folder)? {
             None => folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).join(name),
             Some(true) => folder.join(name),
@@ -62,10 +65,15 @@ impl Drop for Output {
     }
 }
 
-/// None where the folder does not exist.
+/// Whether the folder holds nothing but what a killed run left behind, which is removed; none where there is no folder.
 fn is_empty(folder: &Path) -> Result<Option<bool>, TableError> {
     match fs::read_dir(folder) {
-        Ok(mut entries) => Ok(Some(entries.next().is_none())),
+        Ok(entries) => {
+            let (left_behind, others): (Vec<_>, Vec<_>) =
+                entries.flatten().partition(|entry| entry.file_name().to_string_lossy().starts_with(STAGING));
+            left_behind.iter().for_each(|entry| drop(fs::remove_dir_all(entry.path())));
+            Ok(Some(others.is_empty()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TableError::Io { path: folder.into(), source }),
     }
@@ -94,6 +102,14 @@ mod tests {
         fs::write(place.path().join("note.txt"), "mine").expect("written");
         assert!(matches!(Output::prepare(place.path(), false), Err(TableError::NotEmpty(_))));
         assert!(Output::prepare(place.path(), true).is_ok());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_no_obstacle() {
+        let place = tempfile::tempdir().expect("a folder");
+        fs::create_dir(place.path().join(".tamperscope-partial-1")).expect("made");
+        drop(Output::prepare(place.path(), false).expect("as good as empty"));
+        assert_eq!(fs::read_dir(place.path()).expect("there").count(), 0);
     }
 
     #[test]

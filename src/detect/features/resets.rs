@@ -41,8 +41,6 @@ pub struct Reset {
     pub idle: Span,
     /// Whether a FIN of either side, or a reset of the peer, came before.
     pub closing: bool,
-    /// Whether its peer had sent payload that the claimed sender had not answered yet: the packet that may have caused it.
-    pub cause: Option<(Timestamp, PacketNumber)>,
 }
 
 /// Sequence numbers may be off by a SYN and a FIN.
@@ -60,8 +58,6 @@ impl Reset {
         let earlier = |own: bool| before.iter().filter(move |record| (record.sender == sender) == own && !record.is_reset());
         let sender_next = earlier(true).map(|record| end_of(record)).reduce(SeqNumber::max);
         let acks = || earlier(false).filter(|record| record.flags.has(TcpFlags::ACK)).map(|record| record.ack);
-        let answered = earlier(true).filter(|record| record.new_bytes > 0).map(|record| record.time).max();
-        let unanswered = |record: &&&&PacketRecord| record.payload_bytes > 0 && answered.is_none_or(|time| record.time >= time);
         Self {
             direction: view.direction(reset),
             packet: reset.number,
@@ -74,7 +70,6 @@ impl Reset {
             peer_acked: acks().reduce(SeqNumber::max),
             idle: before.last().map_or(Span::ZERO, |last| reset.time - last.time),
             closing: before.iter().any(|record| record.flags.has(TcpFlags::FIN) || (record.is_reset() && record.sender != sender)),
-            cause: earlier(false).filter(|record| unanswered(&record)).last().map(|record| (record.time, record.number)),
         }
     }
 
@@ -106,7 +101,7 @@ fn form(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord], send
     if view.conversation.flow.back_step > 0 || view.tcp.sides.0.iter().any(|side| side.unseen_bytes > 0) {
         return Form::Unknown;
     }
-    let near = |one: SeqNumber, other: SeqNumber| one.offset_from(other).abs() <= SLACK;
+    let near = |one: SeqNumber, other: SeqNumber| one.offset_from(other).unsigned_abs() <= SLACK as u32;
     let at_next = sender_next.is_some_and(|next| near(reset.seq, next));
     // What the claimed sender may have received: anything from the peer's first byte to its last so far.
     let first = peer().map(|record| record.seq).reduce(|one, other| if one.is_after(other) { other } else { one });

@@ -103,6 +103,8 @@ pub fn outstanding(view: &TcpView<'_>) -> Outstanding {
     }
     let closed = view.tcp.sides[view.side(Direction::ServerToClient)].fin > 0 || view.tcp.reset_seen();
     match (last_new(Direction::ClientToServer), last_new(Direction::ServerToClient)) {
+        // Both have closed and acknowledged all: the last word of the client was a farewell, a TLS close_notify for example.
+        (Some(_), Some(_)) if view.tcp.closed_by_both() => Outstanding::Nothing,
         _ if inside_record(view) && !closed => Outstanding::TlsRecord,
         (Some((asked, _)), Some((answered, _))) if asked > answered => Outstanding::RequestPending,
         (Some(_), None) => Outstanding::RequestPending,
