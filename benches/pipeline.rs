@@ -1,0 +1,184 @@
+//! What does a packet cost on its way from the bytes of a record to its flow, and a flow from there to the table?
+//!
+//! One bench for each step, single-threaded, so that a change shows in the step that it slows. Kept out: reading files, finding records, sorting and
+//! merging runs, judgement, the disk. Unit: records, packets, hellos or rows per second; the bytes of the sample are the same in every run.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use tamperscope::app::{Reading, tls};
+use tamperscope::capture::{self, Round, SourceReader, SourceRules};
+use tamperscope::flow::Timeouts;
+use tamperscope::model::rows::{FlowRow, Notes, TcpRow, TcpSideRow, VolumeRow};
+use tamperscope::model::words::*;
+use tamperscope::model::{PerDirection, Timestamp};
+use tamperscope::packet::{self, Decoded, Packet};
+use tamperscope::shard::Shard;
+use tamperscope::table::{self, Column, FLOWS, TableWriter};
+
+fn main() {
+    divan::main();
+}
+
+/// All records of a sample in one round.
+fn round(name: &str) -> Round {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
+    let inventory = capture::find(&[path], &SourceRules::default());
+    let mut round = Round::default();
+    assert!(SourceReader::new(&inventory.sources[0], 64 * 1024 * 1024).fill(&mut round), "the sample has packets");
+    round
+}
+
+fn packets(round: &Round) -> Vec<Packet> {
+    let decoded = round.records.iter().map(|record| packet::decode(record, &round.bytes));
+    decoded.filter_map(|decoded| if let Decoded::Packet(packet) = decoded { Some(packet) } else { None }).collect()
+}
+
+/// From the bytes of a record to a packet with its key and hash. Unit: records/s.
+#[divan::bench(args = ["allowed.pcap", "reset-v6.pcap", "any.pcap"])]
+fn decode_records(bencher: Bencher<'_, '_>, sample: &str) {
+    let round = round(sample);
+    let bytes: u64 = round.records.iter().map(|record| u64::from(record.captured)).sum();
+    bencher.counter(ItemsCount::new(round.records.len())).counter(BytesCount::new(bytes)).bench_local(|| {
+        for record in &round.records {
+            black_box(packet::decode(black_box(record), &round.bytes));
+        }
+    });
+}
+
+/// From a packet to its updated flow, heads of streams read on the way, flows that end given out. Unit: packets/s, by flows alive at once.
+#[divan::bench(args = [1, 64, 4_096])]
+fn update_flows(bencher: Bencher<'_, '_>, copies: u16) {
+    let round = round("allowed.pcap");
+    let packets = packets(&round);
+    // Copies of the same flows on interfaces of their own: other keys, the same course.
+    let copied: Vec<Packet> = packets.iter().flat_map(|packet| (0..copies).map(|copy| on_interface(packet, copy))).collect();
+    bencher.counter(ItemsCount::new(copied.len())).with_inputs(|| Shard::new(Timeouts::default())).bench_local_values(|mut shard| {
+        copied.iter().for_each(|packet| shard.update(packet, &round.bytes));
+        shard
+    });
+}
+
+fn on_interface(packet: &Packet, interface: u16) -> Packet {
+    let mut packet = packet.clone();
+    packet.key.interface = interface;
+    packet.hash ^= u64::from(interface).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    packet
+}
+
+/// Facts from a ClientHello that came in one segment. Unit: hellos/s.
+#[divan::bench]
+fn read_client_hello(bencher: Bencher<'_, '_>) {
+    let round = round("allowed.pcap");
+    let is_hello = |bytes: &&[u8]| matches!(tls::first_message(bytes), Reading::Done(tls::Message::ClientHello(_)));
+    let packets = packets(&round);
+    let hello = packets.iter().map(|packet| packet.payload.of(&round.bytes)).find(is_hello).expect("the sample has hellos");
+    bencher.counter(ItemsCount::new(1_usize)).counter(BytesCount::new(hello.len())).bench_local(|| tls::first_message(black_box(hello)));
+}
+
+/// Most first payloads are no TLS: how soon is that known? Unit: payloads/s.
+#[divan::bench]
+fn dismiss_what_is_no_hello(bencher: Bencher<'_, '_>) {
+    let request = b"GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nAccept: */*\r\n\r\n";
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| tls::first_message(black_box(request)));
+}
+
+const ROWS: usize = 8_192;
+
+/// From rows to Arrow columns. Unit: rows/s.
+#[divan::bench]
+fn make_columns(bencher: Bencher<'_, '_>) {
+    let rows: Vec<FlowRow> = (0..ROWS).map(row).collect();
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| table::batch(FLOWS, black_box(&rows)));
+}
+
+/// From Arrow columns to compressed Parquet, bloom filters and statistics included; it goes to a file in memory where the folder for temporary
+/// files is one. Unit: rows/s.
+#[divan::bench(sample_count = 20)]
+fn write_rows(bencher: Bencher<'_, '_>) {
+    let rows: Vec<FlowRow> = (0..ROWS).map(row).collect();
+    let fields: Vec<_> = FLOWS.iter().map(Column::field).collect();
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields.clone()));
+    let batch = arrow::array::RecordBatch::try_new(schema, table::batch(FLOWS, &rows)).expect("columns fit their declaration");
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("flows.parquet");
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
+        let mut writer = TableWriter::create("flows", &path, fields.clone(), &[]).expect("a new file");
+        writer.write(batch.clone()).expect("written");
+        writer.finish().expect("closed");
+    });
+}
+
+/// A flow as many are: TLS to one of some hundred hosts, with numbers that differ from row to row.
+fn row(index: usize) -> FlowRow {
+    let number = index as i64;
+    let spread = index as f64 * 0.37;
+    let volume = |scale: i64| VolumeRow {
+        packets: 10 + number % 90,
+        bytes: scale * (4_000 + number * 7 % 60_000),
+        payload_bytes: scale * (3_000 + number * 5 % 50_000),
+        payload: Some((512.0 + spread, 211.5 + spread, 1_448)),
+        iat_ms: Some((12.5 + spread, 40.25 + spread, 900.0 + spread)),
+        first_ms: Some(0.0),
+        last_ms: Some(1_000.0 + spread),
+        goodput_kbps: Some(800.0 + spread),
+    };
+    let side = TcpSideRow { syn: 1, fin: 1, psh: 3 + number % 7, ttl_min: Some(52), ttl_max: Some(52), ..TcpSideRow::default() };
+    let start = 1_700_000_000_000_000_000 + number * 3_141_592;
+    FlowRow {
+        source: "probe".into(),
+        flow_id: (number + 1).wrapping_mul(0x1e37_79b9_7f4a_7c15) & i64::MAX,
+        community_id: format!("1:{:027}=", number * 7_919),
+        capture: "captures/probe.pcap".into(),
+        first_packet: number * 40 + 1,
+        interface: None,
+        start: Timestamp(start),
+        end: Timestamp(start + 1_000_000_000),
+        end_reason: EndReason::Fin,
+        ip_version: 4,
+        protocol: Transport::Tcp,
+        client_ip: format!("192.0.2.{}", number % 250),
+        client_port: Some(32_768 + (number % 28_000) as i32),
+        server_ip: format!("198.51.100.{}", number % 100),
+        server_port: Some(443),
+        orientation: Orientation::Syn,
+        vlan: None,
+        service: Some("whatsapp".into()),
+        role: Some(Role::Chat),
+        host: Some(format!("host{}.example.org", number % 300)),
+        host_source: Some(HostSource::TlsSni),
+        app_protocol: Some(AppProtocol::Tls),
+        hello: None,
+        tls_version: Some("1.3".into()),
+        server_hello_ms: Some(60.0 + spread),
+        tls_alert: None,
+        volume: PerDirection { c2s: volume(1), s2c: volume(9) },
+        tcp: Some(TcpRow {
+            state: TcpState::Sf,
+            history: "ShADadFf".into(),
+            sides: PerDirection { c2s: side, s2c: side },
+            handshake: true,
+            syn_count: 1,
+            synack_count: 1,
+            syn_span_ms: Some(0.0),
+            syn_rtt_ms: Some(40.0 + spread),
+            ack_rtt_ms: Some(0.1),
+            mss: Some(1_460),
+            ttfb_ms: Some(55.0 + spread),
+            rst_direction: None,
+            first_payload_fate: PayloadFate::Answered,
+            client_hello_retransmits: Some(0),
+            client_hello_acked: Some(true),
+            s2c_bytes_after_client_hello: Some(4_000),
+            outstanding: Outstanding::Nothing,
+            silence_ms: None,
+            stage: Some(Stage::Later),
+        }),
+        icmp: None,
+        quality: Vec::new(),
+        notes: Notes::default(),
+    }
+}
