@@ -31,8 +31,9 @@ pub struct TableWriter {
     file: SerializedFileWriter<File>,
     groups: ArrowRowGroupWriterFactory,
     written_groups: usize,
-    waiting: Vec<RecordBatch>,
-    waiting_rows: usize,
+    /// The columns of the row group that is being filled, and its rows so far: pages are encoded as rows come.
+    open: Vec<ArrowColumnWriter>,
+    open_rows: usize,
 }
 
 impl TableWriter {
@@ -42,45 +43,41 @@ impl TableWriter {
         let parquet = |source| TableError::Parquet { table, source };
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(&schema))).map_err(parquet)?;
         let (file, groups) = writer.into_serialized_writer().map_err(parquet)?;
-        Ok(Self { table, schema, file, groups, written_groups: 0, waiting: Vec::new(), waiting_rows: 0 })
+        Ok(Self { table, schema, file, groups, written_groups: 0, open: Vec::new(), open_rows: 0 })
     }
 
     /// Appends rows; row groups are cut by number of rows only.
     pub fn write(&mut self, mut batch: RecordBatch) -> Result<(), TableError> {
-        while self.waiting_rows + batch.num_rows() >= ROW_GROUP_ROWS {
-            let room = ROW_GROUP_ROWS - self.waiting_rows;
-            self.waiting.push(batch.slice(0, room));
+        while self.open_rows + batch.num_rows() >= ROW_GROUP_ROWS {
+            let room = ROW_GROUP_ROWS - self.open_rows;
+            self.encode(&batch.slice(0, room)).map_err(self.error())?;
+            self.close_group().map_err(self.error())?;
             batch = batch.slice(room, batch.num_rows() - room);
-            self.flush()?;
         }
-        if batch.num_rows() > 0 {
-            self.waiting_rows += batch.num_rows();
-            self.waiting.push(batch);
-        }
-        Ok(())
+        self.encode(&batch).map_err(self.error())
     }
 
-    /// Writes what waits as one row group.
-    fn flush(&mut self) -> Result<(), TableError> {
-        let batches = std::mem::take(&mut self.waiting);
-        self.waiting_rows = 0;
-        self.write_group(&batches).map_err(|source| TableError::Parquet { table: self.table, source })
+    /// Adds rows to the open group, each column on its own core.
+    fn encode(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        if self.open.is_empty() {
+            self.open = self.groups.create_column_writers(self.written_groups)?;
+        }
+        self.open_rows += batch.num_rows();
+        let schema = &self.schema;
+        // Every column has one leaf, lists included.
+        self.open.par_iter_mut().enumerate().try_for_each(|(index, writer)| {
+            let leaves = compute_leaves(schema.field(index), batch.column(index))?;
+            leaves.iter().try_for_each(|leaf| writer.write(leaf))
+        })
     }
 
-    fn write_group(&mut self, batches: &[RecordBatch]) -> Result<(), ParquetError> {
-        let mut writers = self.groups.create_column_writers(self.written_groups)?.into_iter();
-        self.written_groups += 1;
-        // A list has as many writers as leaves; every column here has one.
-        let columns: Vec<(usize, ArrowColumnWriter)> = (0..self.schema.fields().len()).zip(&mut writers).collect();
-        let encode = |(index, mut writer): (usize, ArrowColumnWriter)| -> Result<ArrowColumnChunk, ParquetError> {
-            for batch in batches {
-                for leaf in compute_leaves(self.schema.field(index), batch.column(index))? {
-                    writer.write(&leaf)?;
-                }
-            }
-            writer.close()
-        };
-        let chunks: Vec<Result<ArrowColumnChunk, ParquetError>> = columns.into_par_iter().map(encode).collect();
+    fn close_group(&mut self) -> Result<(), ParquetError> {
+        let columns = std::mem::take(&mut self.open);
+        (self.open_rows, self.written_groups) = (0, self.written_groups + 1);
+        let chunks: Vec<Result<ArrowColumnChunk, ParquetError>> = columns.into_par_iter().map(ArrowColumnWriter::close).collect();
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk?.append_to_row_group(&mut group)?;
@@ -88,12 +85,18 @@ impl TableWriter {
         group.close().map(|_| ())
     }
 
-    /// Writes what waits and closes the file.
+    /// Writes the last group and closes the file.
     pub fn finish(mut self) -> Result<(), TableError> {
-        if self.waiting_rows > 0 {
-            self.flush()?;
+        let error = self.error();
+        if self.open_rows > 0 {
+            self.close_group().map_err(&error)?;
         }
-        self.file.close().map(|_| ()).map_err(|source| TableError::Parquet { table: self.table, source })
+        self.file.close().map(|_| ()).map_err(error)
+    }
+
+    fn error(&self) -> impl Fn(ParquetError) -> TableError + use<> {
+        let table = self.table;
+        move |source| TableError::Parquet { table, source }
     }
 }
 
