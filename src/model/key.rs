@@ -1,5 +1,7 @@
 //! What makes two packets belong to the same flow.
 
+use std::net::IpAddr;
+
 use super::{Address, Side};
 
 /// The transport of a flow by its IP protocol number.
@@ -42,6 +44,14 @@ impl FlowKey {
         }
     }
 
+    /// The address as people write it; an IPv4-mapped address of IPv6 stays one.
+    pub fn ip(&self, side: Side) -> IpAddr {
+        match self.ip_version {
+            6 => IpAddr::V6(self.address(side).0.into()),
+            _ => self.address(side).ip(),
+        }
+    }
+
     pub fn port(&self, side: Side) -> u16 {
         match side {
             Side::Low => self.low_port,
@@ -53,6 +63,13 @@ impl FlowKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapped_address_of_ipv6_is_not_taken_for_ipv4() {
+        let ends = ((Address::v4([192, 0, 2, 7]), 1), (Address::v4([198, 51, 100, 1]), 2));
+        let (mapped, _) = FlowKey::new(Protocol::UDP, 6, 0, ends.0, ends.1);
+        assert_eq!(mapped.ip(Side::Low).to_string(), "::ffff:192.0.2.7");
+    }
 
     #[test]
     fn both_directions_share_a_key() {

@@ -64,7 +64,7 @@ impl<'a> Rows<'a> {
         let hello = facts.and_then(|facts| facts.client_hello.as_ref()).map(|(_, hello)| hello);
         let server_hello = facts.and_then(|facts| facts.server_hello.as_ref()).map(|(_, hello)| hello);
         let since_start = |time: Timestamp| (time - flow.start).as_ms();
-        let named = self.catalog.name(hello.and_then(|hello| hello.fact.sni.as_deref()), flow.key.address(server));
+        let named = self.catalog.name(hello.and_then(|hello| hello.fact.sni.as_deref()), flow.key.ip(server));
         let port = |side| has_ports(flow.key.protocol).then(|| i32::from(flow.key.port(side)));
         FlowRow {
             flow_id: flow_id(&source, flow),
@@ -78,9 +78,9 @@ impl<'a> Rows<'a> {
             end_reason: conversation.end_reason,
             ip_version: flow.key.ip_version.into(),
             protocol: transport(flow.key.protocol),
-            client_ip: flow.key.address(client).to_string(),
+            client_ip: flow.key.ip(client).to_string(),
             client_port: port(client),
-            server_ip: flow.key.address(server).to_string(),
+            server_ip: flow.key.ip(server).to_string(),
             server_port: port(server),
             orientation: conversation.orientation,
             vlan: flow.vlan.map(i32::from),
@@ -308,7 +308,7 @@ fn icmp_row(flow: &Flow) -> Option<IcmpRow> {
     if matches!(flow.key.protocol, Protocol::ICMP | Protocol::ICMP6) {
         let (sender, answerer) = (flow.first_sender, flow.first_sender.opposite());
         let code = if is_one_way_icmp(&flow.key, sender) { flow.key.port(answerer) } else { 0 };
-        return Some(IcmpRow { kind: flow.key.port(sender).into(), code: code.into(), from: flow.key.address(sender).to_string() });
+        return Some(IcmpRow { kind: flow.key.port(sender).into(), code: code.into(), from: flow.key.ip(sender).to_string() });
     }
     flow.icmp_error.as_ref().map(|error| IcmpRow { kind: error.0.kind.into(), code: error.0.code.into(), from: error.0.from.to_string() })
 }
@@ -349,7 +349,7 @@ fn owes_answer(view: &TcpView<'_>) -> bool {
 fn owes_datagram(conversation: &Conversation) -> bool {
     let flow = &conversation.flow;
     let (asked, answered) = (&flow.volume[conversation.client], &flow.volume[conversation.client.opposite()]);
-    let server = flow.key.address(conversation.client.opposite()).ip();
+    let server = flow.key.ip(conversation.client.opposite());
     let one_machine =
         !server.is_multicast() && !matches!(server, std::net::IpAddr::V4(address) if address.is_broadcast() || address.octets()[3] == 255);
     let in_earnest = asked.packets >= DATAGRAM_TRIES && asked.last - asked.first >= DATAGRAM_PATIENCE;

@@ -8,9 +8,9 @@ mod catalog;
 
 pub use catalog::{Catalog, CatalogError};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::Address;
 use crate::model::words::{HostSource, Role};
 
 /// A service and what this host is to it.
@@ -30,12 +30,12 @@ pub struct Named {
 
 impl Catalog {
     /// From the SNI where there is one, else from the server's address.
-    pub fn name(&self, sni: Option<&str>, server: Address) -> Named {
+    pub fn name(&self, sni: Option<&str>, server: IpAddr) -> Named {
         if let Some(host) = sni.map(normal).filter(|host| !host.is_empty()) {
             let membership = self.by_host(&host);
             return Named { host: Some(host), host_source: Some(HostSource::TlsSni), membership };
         }
-        let membership = self.by_address(server.ip());
+        let membership = self.by_address(server);
         let host_source = membership.as_ref().map(|_| HostSource::IpPrefix);
         Named { host: None, host_source, membership }
     }

@@ -1,18 +1,21 @@
 //! The catalog by its behaviour: which names and addresses lead to which service, and which errors a file of one's own can have.
 
 use super::*;
+use std::net::Ipv4Addr;
+
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 fn catalog() -> Catalog {
     Catalog::built_in().expect("the built-in catalog is valid")
 }
 
 fn service_of(host: &str) -> Option<String> {
-    catalog().name(Some(host), Address::v4([192, 0, 2, 1])).membership.map(|member| member.service.to_string())
+    catalog().name(Some(host), NOWHERE).membership.map(|member| member.service.to_string())
 }
 
 #[test]
 fn the_longest_suffix_at_a_label_border_wins() {
-    let web = catalog().name(Some("Web.WhatsApp.com."), Address::default());
+    let web = catalog().name(Some("Web.WhatsApp.com."), NOWHERE);
     assert_eq!(web.host.as_deref(), Some("web.whatsapp.com"));
     assert_eq!(web.membership.map(|member| (member.service.to_string(), member.role)), Some(("whatsapp".into(), Role::Chat)));
     assert_eq!(service_of("media-fra3-1.cdn.whatsapp.net").as_deref(), Some("whatsapp"));
@@ -23,16 +26,16 @@ fn the_longest_suffix_at_a_label_border_wins() {
 
 #[test]
 fn an_address_names_a_service_only_where_the_block_is_its_own() {
-    let telegram = catalog().name(None, Address::v4([149, 154, 167, 51]));
+    let telegram = catalog().name(None, IpAddr::V4(Ipv4Addr::new(149, 154, 167, 51)));
     assert_eq!(telegram.membership.map(|member| member.service.to_string()).as_deref(), Some("telegram"));
     assert_eq!(telegram.host_source, Some(HostSource::IpPrefix));
-    let meta = catalog().name(None, Address::v4([157, 240, 1, 1]));
+    let meta = catalog().name(None, IpAddr::V4(Ipv4Addr::new(157, 240, 1, 1)));
     assert_eq!(meta, Named::default(), "Meta's blocks are shared by its services");
 }
 
 #[test]
 fn a_name_beats_an_address() {
-    let other = catalog().name(Some("www.example.org"), Address::v4([149, 154, 167, 51]));
+    let other = catalog().name(Some("www.example.org"), IpAddr::V4(Ipv4Addr::new(149, 154, 167, 51)));
     assert_eq!((other.host.as_deref(), other.membership), (Some("www.example.org"), None));
 }
 
@@ -54,9 +57,9 @@ fn own_entries_come_before_the_built_in_ones() {
         confidence = "high"
     "#;
     let catalog = Catalog::with_own(own).expect("valid");
-    let membership = catalog.name(Some("web.whatsapp.com"), Address::default()).membership.expect("named");
+    let membership = catalog.name(Some("web.whatsapp.com"), NOWHERE).membership.expect("named");
     assert_eq!((&*membership.service, membership.role), ("relay", Role::Api));
-    assert!(catalog.name(Some("static.whatsapp.net"), Address::default()).membership.is_some(), "the rest stays");
+    assert!(catalog.name(Some("static.whatsapp.net"), NOWHERE).membership.is_some(), "the rest stays");
 }
 
 #[test]
