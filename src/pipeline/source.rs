@@ -43,10 +43,13 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, on_round: OnRound
         std::mem::swap(&mut now, &mut next);
         more = more_to_come;
     }
-    while !shards.is_empty() {
+    let mut made = Vec::new();
+    while !shards.is_empty() || !made.is_empty() {
         let emptied: Vec<Shard> = shards.drain(..SHARDS_EMPTIED.min(shards.len())).collect();
-        let finished: Vec<Vec<FlowRow>> = emptied.into_par_iter().map(|shard| rows.of(shard.finish(end.clock, end.time))).collect();
-        sink.add(finished)?;
+        let rows_of = |shard: Shard| rows.of(shard.finish(end.clock, end.time));
+        let (next, added) = rayon::join(|| emptied.into_par_iter().map(rows_of).collect(), || sink.add(std::mem::take(&mut made)));
+        added?;
+        made = next;
     }
     Ok(reader.take_reports().into_iter().map(|report| capture_row(source, &accounts, report)).collect())
 }

@@ -71,11 +71,14 @@ impl Spool {
     }
 
     /// Gives all rows in order, some thousands at a time, and removes the runs.
-    pub fn merge(self, mut each: impl FnMut(RecordBatch) -> Result<(), TableError>) -> Result<(), TableError> {
+    pub fn merge(self, mut each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
         let paths = std::mem::take(&mut *self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         let mut merge = Merge::open(&self, &paths).map_err(|source| self.error(source))?;
-        while let Some(batch) = merge.next_batch().map_err(|source| self.error(source))? {
-            each(batch)?;
+        let mut next = merge.next_batch();
+        while let Some(batch) = next.map_err(|source| self.error(source))? {
+            let used;
+            (next, used) = rayon::join(|| merge.next_batch(), || each(batch)); // the next rows are merged meanwhile
+            used?;
         }
         paths.iter().try_for_each(|path| std::fs::remove_file(path).map_err(|source| TableError::Io { path: path.clone(), source }))
     }
