@@ -1,11 +1,11 @@
-//! Innocent causes that the packets themselves prove (detection.md, section 11), the strongest first.
+//! Innocent causes that the packets themselves prove, the strongest first.
 
 use crate::model::words::{Benign, PayloadFate};
 use crate::model::{Direction, Span};
 
 use super::features::{Form, TcpView};
 
-/// Load balancers and address translators drop idle connections after 30 s at the earliest (detection.md 11.1).
+/// Load balancers and address translators drop idle connections after 30 s at the earliest (common settings are 60, 300, 350 s and more).
 const IDLE: Span = Span::from_secs(30);
 /// An answer is not overdue before this.
 const PATIENCE: Span = Span::from_secs(10);

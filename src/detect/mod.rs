@@ -10,6 +10,10 @@
 mod benign;
 pub mod features;
 mod items;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod trace;
 
 use features::TcpView;
 

@@ -9,6 +9,8 @@ mod log;
 mod stream;
 mod table;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use log::{PacketLog, PacketRecord};

@@ -1,4 +1,4 @@
-//! From evidence to a verdict: scores, then the rule that chooses the word (DESIGN, "Which verdict").
+//! From evidence to a verdict: scores, then the rule that chooses the word.
 
 use crate::detect::{DETECTORS, Detector};
 use crate::model::Direction;
@@ -9,10 +9,10 @@ use crate::model::words::*;
 use super::names::{Alive, BUCKETS_MIN, Comparison, failure_by};
 use super::{Case, Knowledge, Weights};
 
-/// Without comparison one flow proves at most this much (detection.md 13.2: 0.80, and 0.95 with a contradiction, at the default prior of 5 %).
+/// Without comparison one flow proves at most this much (by design: 0.80, and 0.95 with a contradiction, at a prior of 5 %).
 const SCORE_MAX_ALONE: f64 = 4.33;
 const SCORE_MAX_CONTRADICTION: f64 = 5.89;
-/// What an innocent cause that the packets prove takes away (detection.md 13.2: -3 to -6).
+/// What an innocent cause that the packets prove takes away (by design).
 const BENIGN_WEIGHT: f64 = -4.0;
 /// From here on an item proves by itself that the packet is not the claimed sender's.
 const PROOF: f64 = 2.0;
@@ -59,7 +59,7 @@ impl Judge<'_> {
             outcome: outcome(case, claim.is_some() || verdict == Verdict::Unreachable),
             verdict,
             mechanism: claim.map(|best| mechanism(best, &weighed)),
-            drop_direction: (verdict == Verdict::SniDrop).then_some(Way::Unknown),
+            drop_direction: claim.filter(|best| !is_reset(best.detector)).map(|_| drop_direction(case)),
             trigger: claim.map(|best| trigger(best.comparison.as_ref())),
             score,
             flow_confidence: self.confidence(own_score),
@@ -225,9 +225,14 @@ fn mechanism(best: &Weighed<'_>, all: &[Weighed<'_>]) -> Mechanism {
     if is_reset(best.detector) && resets > 1 { Mechanism::RstBothSides } else { own_mechanism(best) }
 }
 
+/// A server that closes without having acknowledged a request that was repeated to it: its own packets come through.
+fn drop_direction(case: &Case<'_>) -> Way {
+    if case.fate == Some(PayloadFate::Closed) { Way::C2s } else { Way::Unknown }
+}
+
 fn trigger(comparison: Option<&Comparison>) -> Trigger {
     match comparison {
-        Some(comparison) if comparison.weight >= TRIGGER_WEIGHT => Trigger::Sni,
+        Some(comparison) if comparison.by_names >= TRIGGER_WEIGHT => Trigger::Sni,
         _ => Trigger::Undetermined,
     }
 }

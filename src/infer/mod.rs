@@ -8,6 +8,8 @@
 
 mod judge;
 mod names;
+#[cfg(test)]
+mod tests;
 mod vantage;
 mod weights;
 

@@ -1,5 +1,4 @@
-//! Comparison inside a source: did the other end live while it was silent here, and how did other names fare on the same server
-//! (detection.md, sets A and D of 10.2).
+//! Comparison inside a source: did the other end live while it was silent here, and how did other names fare on the same server?
 //!
 //! A silence without even an acknowledgement is no matter of a program that hangs: its innocent causes are a machine or a path that died, and these are
 //! refuted by one other connection of that machine in the same moments. A program that hangs, or resets, is refuted by names only: an innocent cause
@@ -16,12 +15,12 @@ use super::Case;
 const WINDOW: i64 = 300_000_000;
 /// How often a blocked name fails: boxes miss a few percent (D).
 const BLOCKED_FAILS: f64 = 0.9;
-/// The most that comparison adds (detection.md 13.2, family F6), and the most that it takes away.
+/// The most that comparison adds (by design), and the most that it takes away.
 const WEIGHT_MAX: f64 = 3.0;
 const WEIGHT_MIN: f64 = -4.0;
 /// A program hangs now and then; a name whose flows hang at least this often is another matter (D).
 const REPEATED: usize = 2;
-/// Comparison over so many buckets of a minute on either side is a matched control (DESIGN: certainty).
+/// Comparison over so many buckets of a minute on either side is a matched control.
 pub const BUCKETS_MIN: usize = 5;
 const BUCKET: i64 = 60_000_000;
 /// Signs of life this close before and after a silence leave little room for an outage, in microseconds (D).
@@ -71,6 +70,8 @@ pub enum Alive {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     pub weight: f64,
+    /// The part of it that rests on names: how much likelier this name's record is if it is blocked.
+    pub by_names: f64,
     pub alive: Alive,
     pub failed: usize,
     pub tried: usize,
@@ -131,6 +132,7 @@ impl Names {
         };
         let mut comparison = Comparison {
             weight: 0.0,
+            by_names: 0.0,
             alive: self.lives(case, silent, start, until),
             failed: failed(&own),
             tried: own.len(),
@@ -139,6 +141,7 @@ impl Names {
             failed_buckets: minutes(&own, Some(failure)),
             answered_buckets: minutes(&others, None),
         };
+        comparison.by_names = likelihood_ratio(comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried);
         comparison.weight = comparison.weigh(failure);
         (comparison.alive != Alive::NotSeen || comparison.others_tried > 0).then_some(comparison)
     }
@@ -165,7 +168,7 @@ impl Names {
 
 impl Comparison {
     fn weigh(&self, failure: Failure) -> f64 {
-        let by_names = likelihood_ratio(self.failed, self.tried, self.others_failed, self.others_tried);
+        let by_names = self.by_names;
         match failure {
             Failure::Dead if self.alive == Alive::NotSeen => by_names.min(0.0),
             Failure::Dead if 2 * self.failed < self.tried => by_names.min(0.0),

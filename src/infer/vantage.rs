@@ -1,4 +1,4 @@
-//! Where a capture was taken, by the halves of its handshakes (detection.md, section 1.2).
+//! Where a capture was taken, by the halves of its handshakes.
 //!
 //! At the client the SYN/ACK is long in coming and its ACK follows at once; at the server it is the other way round; in between both take their time.
 //! Flows vote, and a source has the vantage that four of five votes name. TTLs are not asked.

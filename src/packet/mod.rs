@@ -8,6 +8,10 @@ mod icmp;
 mod ip;
 mod link;
 mod tcp;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub mod trace;
 
 pub use icmp::IcmpError;
 pub use tcp::{Segment, TcpFlags};

@@ -18,14 +18,14 @@ use crate::model::{Direction, FileId, FlowKey, PerDirection, Protocol, Side, Spa
 use crate::service::Catalog;
 use crate::shard::{Conversation, Facts};
 
-use super::source::paths;
+use super::shown;
 
-/// SYNs over less time than this may still be answered (detection.md, section 1.5: 7 s, which is three SYNs of Linux).
+/// SYNs over less time than this may still be answered (7 s hold the SYNs that Linux sends at 0, 1, 3 and 7 s: RFC 6298 section 2).
 const SYN_PATIENCE: Span = Span::from_secs(7);
 const SYN_TRIES: u32 = 3;
-/// A request is overdue after this (detection.md, section 1.5: silence 10 s).
+/// A request is overdue after this (by design).
 const REQUEST_PATIENCE: Span = Span::from_secs(10);
-/// Datagrams of one side without an answer: fewer are no test (detection.md, section 1.5: three tries over 3 s).
+/// Datagrams of one side without an answer: fewer are no test (by design: three tries over 3 s).
 const DATAGRAM_TRIES: u64 = 3;
 const DATAGRAM_PATIENCE: Span = Span::from_secs(3);
 
@@ -40,7 +40,12 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub fn new(source: &Source, catalog: &'a Catalog) -> Self {
-        Self { source: source.name.as_str().into(), paths: paths(source), interfaces: Vec::new(), catalog }
+        Self {
+            source: source.name.as_str().into(),
+            paths: source.files.iter().map(|file| (file.id, shown(&file.path))).collect(),
+            interfaces: Vec::new(),
+            catalog,
+        }
     }
 
     pub fn know_interfaces(&mut self, interfaces: &[Interface]) {
@@ -55,7 +60,11 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub fn row(&self, conversation: &Conversation) -> FlowRow {
+    pub fn of(&self, ended: Vec<Conversation>) -> Vec<FlowRow> {
+        ended.iter().map(|conversation| self.row(conversation)).collect()
+    }
+
+    fn row(&self, conversation: &Conversation) -> FlowRow {
         let Conversation { flow, client, .. } = conversation;
         let (client, server) = (*client, client.opposite());
         let (interface, source) = self.interfaces.get(flow.key.interface as usize).cloned().unwrap_or((None, self.source.clone()));
@@ -354,4 +363,47 @@ fn owes_datagram(conversation: &Conversation) -> bool {
         !server.is_multicast() && !matches!(server, std::net::IpAddr::V4(address) if address.is_broadcast() || address.octets()[3] == 255);
     let in_earnest = asked.packets >= DATAGRAM_TRIES && asked.last - asked.first >= DATAGRAM_PATIENCE;
     flow.key.protocol == Protocol::UDP && one_machine && answered.packets == 0 && in_earnest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Address;
+
+    /// The id of a flow whose first packet went from one end to the other; the ends of ICMP have type and counterpart for ports.
+    fn id(protocol: Protocol, source: (&str, u16), destination: (&str, u16)) -> String {
+        let address = |text: &str| match text.parse().expect("an address") {
+            std::net::IpAddr::V4(address) => (Address::v4(address.octets()), 4),
+            std::net::IpAddr::V6(address) => (Address::v6(address.octets()), 6),
+        };
+        let ((from, version), (to, _)) = (address(source.0), address(destination.0));
+        let (key, sender) = FlowKey::new(protocol, version, 0, (from, source.1), (to, destination.1));
+        community_id(&key, sender)
+    }
+
+    /// The published test vectors (<https://github.com/corelight/community-id-spec>), seed 0.
+    #[test]
+    fn flows_have_the_community_id_that_other_tools_give_them() {
+        let tcp = (("128.232.110.120", 34_855), ("66.35.250.204", 80));
+        assert_eq!(id(Protocol::TCP, tcp.0, tcp.1), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        let udp = (("192.168.1.52", 54_585), ("8.8.8.8", 53));
+        assert_eq!(id(Protocol::UDP, udp.0, udp.1), "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
+        let sctp = (("192.168.170.8", 7), ("192.168.170.56", 80));
+        assert_eq!(id(Protocol::SCTP, sctp.0, sctp.1), "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ=");
+        let ping = (("192.168.0.89", 8), ("192.168.0.1", 0));
+        assert_eq!(id(Protocol::ICMP, ping.0, ping.1), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
+        let solicitation = (("fe80::200:86ff:fe05:80da", 135), ("fe80::260:97ff:fe07:69ea", 136));
+        assert_eq!(id(Protocol::ICMP6, solicitation.0, solicitation.1), "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=");
+        for (protocol, (one, other)) in
+            [(Protocol::TCP, tcp), (Protocol::UDP, udp), (Protocol::SCTP, sctp), (Protocol::ICMP, ping), (Protocol::ICMP6, solicitation)]
+        {
+            assert_eq!(id(protocol, one, other), id(protocol, other, one), "either direction names the flow");
+        }
+    }
+
+    #[test]
+    fn messages_without_an_answer_keep_their_direction() {
+        let unreachable = (("192.168.0.89", 3), ("192.168.0.1", 1));
+        assert_ne!(id(Protocol::ICMP, unreachable.0, unreachable.1), id(Protocol::ICMP, ("192.168.0.1", 3), ("192.168.0.89", 1)));
+    }
 }

@@ -1,14 +1,13 @@
 //! One source from its first record to its last.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
 use crate::capture::{FileReport, Source, SourceReader};
 use crate::model::rows::{CaptureRow, FlowRow};
 use crate::model::{FileId, Timestamp};
-use crate::shard::{Conversation, SHARDS, Shard};
+use crate::shard::{SHARDS, Shard};
 use crate::table::TableError;
 
 use super::decode::{Accounts, Decoded};
@@ -77,12 +76,6 @@ fn update(shards: &mut [Shard], decoded: &Decoded, rows: &Rows<'_>) -> Vec<Vec<F
     shards.par_iter_mut().enumerate().map(each).collect()
 }
 
-impl Rows<'_> {
-    fn of(&self, ended: Vec<Conversation>) -> Vec<FlowRow> {
-        ended.iter().map(|conversation| self.row(conversation)).collect()
-    }
-}
-
 fn capture_row(source: &Source, accounts: &BTreeMap<FileId, Accounts>, report: FileReport) -> CaptureRow {
     let accounts = accounts.get(&report.file).copied().unwrap_or_default();
     CaptureRow {
@@ -104,9 +97,4 @@ fn capture_row(source: &Source, accounts: &BTreeMap<FileId, Accounts>, report: F
         error: report.error.map(|error| error.to_string()),
         truncated_packets: report.truncated_packets as i64,
     }
-}
-
-/// Paths by file.
-pub fn paths(source: &Source) -> HashMap<FileId, Arc<str>> {
-    source.files.iter().map(|file| (file.id, shown(&file.path))).collect()
 }

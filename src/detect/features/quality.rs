@@ -1,4 +1,4 @@
-//! Gates of capture quality (detection.md, section 1.5): what a flow fails is not claimed of it.
+//! Gates of capture quality (limits by design): what a flow fails is not claimed of it.
 
 use crate::flow::{PacketRecord, limits};
 use crate::model::words::Gate;

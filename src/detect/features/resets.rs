@@ -6,7 +6,7 @@ use crate::packet::TcpFlags;
 
 use super::TcpView;
 
-/// What a conforming stack sends (RFC 9293 sections 3.5.2 and 3.10.7; detection.md, section 1.3).
+/// What a conforming stack sends (RFC 9293 sections 3.5.2 and 3.10.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// RST+ACK with sequence number 0, acknowledging a SYN: no such port.

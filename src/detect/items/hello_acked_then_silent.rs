@@ -1,7 +1,7 @@
 //! A ClientHello that is acknowledged and then never answered.
 //!
 //! Benign first: a server program that hangs looks the same from one flow, a client that left early saw nothing yet.
-//! Source: detection.md 4.2 (SNI-II) and 1.5: at least 10 s of silence.
+//! Source: SNI-II of Xue et al., IMC 2022; 10 s of silence by design, since retransmissions of one segment reach 9.7 s.
 
 use crate::detect::Evidence;
 use crate::detect::features::TcpView;
@@ -30,4 +30,37 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         ),
         unless: "a server program that hangs",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::observe;
+    use crate::model::Direction::{ClientToServer, ServerToClient};
+    use crate::packet::trace::Trace;
+
+    fn acknowledged() -> Trace {
+        Trace::at_client().handshake().client_hello("web.telegram.org").ack_from_server()
+    }
+
+    #[test]
+    fn a_hello_taken_and_not_answered_is_named_with_its_acknowledgement() {
+        let trace = acknowledged().wait(20_000);
+        assert_eq!(trace.shows(observe, ServerToClient), Some(("hello_acked_then_silent", vec![4, 5])));
+        assert_eq!(trace.shows(observe, ClientToServer), None);
+    }
+
+    #[test]
+    fn a_client_that_left_early_saw_nothing_yet() {
+        assert_eq!(acknowledged().wait(2_000).fin_from_client().wait(20_000).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn a_capture_that_ends_early_saw_nothing_yet() {
+        assert_eq!(acknowledged().wait(9_000).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn a_slow_answer_is_an_answer() {
+        assert_eq!(acknowledged().wait(15_000).server_hello().wait(20_000).shows(observe, ServerToClient), None);
+    }
 }

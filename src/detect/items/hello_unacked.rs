@@ -2,7 +2,7 @@
 //!
 //! Three repetitions lost in a row happen about once in a million at 1 % loss. Benign first: a server that died after the handshake, a path that failed
 //! for everything, a path that loses only full-size packets: the first two are told by other flows, the last by acknowledgements that still come.
-//! Source: detection.md 4.2 (SNI-IV) and 13.2: at least three repetitions.
+//! Source: SNI-IV of Xue et al., IMC 2022; three repetitions by design.
 
 use crate::detect::Evidence;
 use crate::detect::features::{Request, TcpView};
@@ -35,4 +35,58 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         ),
         unless: "the server or the path died right after the handshake",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::observe;
+    use crate::app::tls::build;
+    use crate::model::Direction::{ClientToServer, ServerToClient};
+    use crate::packet::trace::Trace;
+
+    const NAME: &str = "www.youtube.com";
+
+    fn unheard() -> Trace {
+        Trace::at_client().handshake().client_hello(NAME).unheard()
+    }
+
+    #[test]
+    fn a_hello_that_is_never_acknowledged_names_every_try() {
+        let trace = unheard().wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(5_000);
+        assert_eq!(trace.shows(observe, ServerToClient), Some(("hello_unacked", vec![4, 5, 6, 7])));
+        assert_eq!(trace.shows(observe, ClientToServer), None);
+    }
+
+    #[test]
+    fn a_server_that_closes_without_having_received_it_counts_as_well() {
+        let trace = unheard().wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(5_000).fin_from_server();
+        assert_eq!(trace.shows(observe, ServerToClient), Some(("hello_unacked", vec![4, 5, 6, 7])));
+    }
+
+    #[test]
+    fn two_repetitions_are_too_few() {
+        assert_eq!(unheard().wait(300).repeat(4).wait(600).repeat(4).wait(20_000).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn a_late_acknowledgement_acquits() {
+        let trace = Trace::at_client().handshake().client_hello(NAME).wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4);
+        assert_eq!(trace.ack_from_server().wait(20_000).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn acknowledgements_that_still_come_tell_of_a_path_that_loses_full_size_packets() {
+        let hello = build::record(22, &build::client_hello_message(NAME, 1_500));
+        let (first, second) = hello.split_at(1_460);
+        let trace = Trace::at_client().handshake().client_bytes(first).unheard().client_bytes(second);
+        let tried = |trace: Trace| trace.wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(5_000);
+        assert_eq!(tried(trace.clone().ack_from_server()).shows(observe, ServerToClient), None);
+        assert_eq!(tried(trace.unheard()).shows(observe, ServerToClient), Some(("hello_unacked", vec![4, 6, 7, 8])));
+    }
+
+    #[test]
+    fn without_a_handshake_no_hello_was_due() {
+        let trace = Trace::at_client().syn().client_hello(NAME).unheard().wait(300).repeat(2).wait(600).repeat(2).wait(1_200).repeat(2);
+        assert_eq!(trace.wait(5_000).shows(observe, ServerToClient), None);
+    }
 }

@@ -35,3 +35,31 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         unless: "a stack that resets with a stale number",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::observe;
+    use crate::model::Direction::ServerToClient;
+    use crate::packet::trace::Trace;
+
+    const NAME: &str = "www.instagram.com";
+
+    #[test]
+    fn a_reset_behind_its_own_data_was_overtaken() {
+        let trace = Trace::at_client().handshake().client_hello(NAME).server_data(1_460).server_data(1_460).rst_from_server().seq(-1_460);
+        assert_eq!(trace.shows(observe, ServerToClient), Some(("rst_behind_data", vec![7])));
+    }
+
+    #[test]
+    fn a_reset_that_answers_a_segment_stands_where_that_one_acknowledged() {
+        let trace = Trace::at_client().handshake().client_hello(NAME).server_data(1_460).ack_from_client().server_data(1_460);
+        assert_eq!(trace.rst_from_server().bare().seq(-1_460).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn with_bytes_missing_nothing_is_said() {
+        let trace = Trace::at_client().handshake().client_hello(NAME).server_data(1_460).missed().server_data(1_460).ack_from_client();
+        let trace = trace.server_data(1_460).server_data(1_460).rst_from_server().seq(-1_460);
+        assert_eq!(trace.shows(observe, ServerToClient), None);
+    }
+}

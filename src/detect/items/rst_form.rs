@@ -1,7 +1,7 @@
 //! A reset that no conforming stack sends: neither the next sequence number nor one that a segment acknowledged.
 //!
 //! Benign first: with bytes missing from the capture, or packets out of order, nothing is said.
-//! Source: RFC 9293 sections 3.5.2 and 3.10.7; detection.md, section 1.3.
+//! Source: RFC 9293 sections 3.5.2 and 3.10.7.
 
 use crate::detect::Evidence;
 use crate::detect::features::{Form, TcpView};
@@ -28,4 +28,46 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         ),
         unless: "a stack or address translator that resets with stale numbers",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::observe;
+    use crate::model::Direction::ServerToClient;
+    use crate::packet::trace::Trace;
+
+    fn answered() -> Trace {
+        Trace::at_client().handshake().client_hello("web.whatsapp.com").server_hello().ack_from_client()
+    }
+
+    #[test]
+    fn no_stack_resets_at_a_number_that_nobody_named() {
+        assert_eq!(answered().rst_from_server().seq(5_000).shows(observe, ServerToClient), Some(("rst_form", vec![7])));
+    }
+
+    #[test]
+    fn an_application_that_gives_up_resets_at_the_next_number() {
+        assert_eq!(answered().rst_from_server().shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn a_machine_that_forgot_the_connection_takes_the_number_from_the_segment() {
+        assert_eq!(answered().server_data(900).unheard().client_data(50).rst_from_server().bare().seq(-900).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn behind_its_own_fin_a_reset_is_late() {
+        assert_eq!(answered().fin_from_server().rst_from_server().shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn with_bytes_missing_from_the_capture_no_number_is_wrong() {
+        let trace = answered().server_data(5_000).missed().ack_from_client().rst_from_server().seq(5_000);
+        assert_eq!(trace.shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn a_refusal_has_the_form_that_answers_a_syn() {
+        assert_eq!(Trace::at_client().syn().refused().shows(observe, ServerToClient), None);
+    }
 }

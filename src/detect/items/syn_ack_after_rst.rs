@@ -34,3 +34,29 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         unless: "two machines of one service behind the address, of which one refused",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::observe;
+    use crate::model::Direction::{ClientToServer, ServerToClient};
+    use crate::packet::trace::Trace;
+
+    #[test]
+    fn a_server_does_not_refuse_and_accept_one_syn() {
+        let trace = Trace::at_client().syn().wait(5).refused().wait(35).syn_ack();
+        assert_eq!(trace.shows(observe, ServerToClient), Some(("syn_ack_after_rst", vec![2, 3])));
+        assert_eq!(trace.shows(observe, ClientToServer), None);
+    }
+
+    #[test]
+    fn a_reset_behind_the_syn_ack_may_be_a_change_of_mind() {
+        let trace = Trace::at_client().syn().syn_ack().wait(5).rst_from_server();
+        assert_eq!(trace.shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn a_repeated_syn_may_meet_a_server_that_listens_by_now() {
+        let trace = Trace::at_client().syn().refused().wait(500).repeat(1).syn_ack();
+        assert_eq!(trace.shows(observe, ServerToClient), None);
+    }
+}

@@ -1,0 +1,286 @@
+//! Scenes of flows: states, histories, what is new and what is repeated, and when a flow has ended.
+
+use etherparse::PacketBuilder;
+use proptest::prelude::*;
+
+use super::*;
+use crate::capture::Record;
+use crate::model::words::TcpState;
+use crate::model::{Direction, FileId, Span};
+use crate::packet::trace::{Trace, endpoint};
+use crate::packet::{Decoded, decode};
+
+/// Every flow of a trace in the order in which they ended, with what ended it.
+fn flows(packets: &[Packet], end: Timestamp) -> Vec<(Flow, Ended)> {
+    let mut table: FlowTable<()> = FlowTable::new(Timeouts::default());
+    let mut ended = Vec::new();
+    for packet in packets {
+        table.find_or_begin(packet, |slot, reason| ended.push((slot.flow, reason))).flow.update(packet);
+    }
+    table.finish(end, |slot, reason| ended.push((slot.flow, reason)));
+    ended
+}
+
+fn flows_of(trace: &Trace) -> Vec<(Flow, Ended)> {
+    flows(&trace.packets().0, trace.end())
+}
+
+#[track_caller]
+fn flow_of(trace: &Trace) -> Flow {
+    let mut flows = flows_of(trace);
+    assert_eq!(flows.len(), 1, "a scene is one flow");
+    flows.remove(0).0
+}
+
+/// The side of the key that the client has.
+fn client() -> Side {
+    let (client, server) = (endpoint(Direction::ClientToServer), endpoint(Direction::ServerToClient));
+    FlowKey::new(Protocol::TCP, 4, 0, client, server).1
+}
+
+fn tcp(flow: &Flow) -> &Tcp {
+    flow.tcp.as_deref().expect("a scene is TCP")
+}
+
+fn state(trace: &Trace) -> TcpState {
+    tcp(&flow_of(trace)).state(client())
+}
+
+fn history(trace: &Trace) -> String {
+    tcp(&flow_of(trace)).history(client())
+}
+
+/// Retransmitted and reordered segments of the client.
+fn disorder(trace: &Trace) -> (u32, u32) {
+    let flow = flow_of(trace);
+    let side = &tcp(&flow).sides[client()];
+    (side.retransmits, side.out_of_order)
+}
+
+/// Payload bytes of the client that were new, and those that only the server saw.
+fn client_bytes(trace: &Trace) -> (u64, u64) {
+    let flow = flow_of(trace);
+    let side = &tcp(&flow).sides[client()];
+    (side.new_payload_bytes, side.unseen_bytes)
+}
+
+// States and histories.
+
+#[test]
+fn a_state_says_how_the_connection_began_and_ended() {
+    let open = || Trace::at_client().handshake();
+    let asked = || open().client_data(100).server_data(900);
+    assert_eq!(state(&Trace::at_client().syn()), TcpState::S0);
+    assert_eq!(state(&Trace::at_client().syn().wait(1_000).repeat(1)), TcpState::S0);
+    assert_eq!(state(&open()), TcpState::S1);
+    assert_eq!(state(&asked()), TcpState::S1);
+    assert_eq!(state(&asked().fin_from_client().fin_from_server().ack_from_client()), TcpState::Sf);
+    assert_eq!(state(&Trace::at_client().syn().refused()), TcpState::Rej);
+    assert_eq!(state(&asked().rst_from_client()), TcpState::Rsto);
+    assert_eq!(state(&asked().rst_from_server()), TcpState::Rstr);
+    assert_eq!(state(&asked().fin_from_client().ack_from_server()), TcpState::S2);
+    assert_eq!(state(&asked().fin_from_server().ack_from_client()), TcpState::S3);
+    assert_eq!(state(&Trace::at_client().syn().rst_from_client()), TcpState::Rstos0);
+    assert_eq!(state(&Trace::at_client().syn().fin_from_client()), TcpState::Sh);
+    assert_eq!(state(&Trace::at_client().syn_ack().rst_from_server()), TcpState::Rstrh);
+    assert_eq!(state(&Trace::at_client().syn_ack().fin_from_server()), TcpState::Shr);
+    assert_eq!(state(&Trace::at_client().client_data(100).server_data(900)), TcpState::Oth);
+}
+
+#[test]
+fn of_two_resets_the_first_names_the_state() {
+    let asked = || Trace::at_client().handshake().client_data(100);
+    assert_eq!(state(&asked().rst_from_server().rst_from_client()), TcpState::Rstr);
+    assert_eq!(state(&asked().rst_from_client().rst_from_server()), TcpState::Rsto);
+}
+
+#[test]
+fn a_history_is_written_as_zeek_writes_it() {
+    let asked = Trace::at_client().handshake().client_data(100).ack_from_server().server_data(900);
+    assert_eq!(history(&asked), "ShADad");
+    assert_eq!(history(&asked.clone().fin_from_client().fin_from_server().ack_from_client()), "ShADadFf");
+    assert_eq!(history(&asked.clone().rst_from_server()), "ShADadr");
+    assert_eq!(history(&asked.clone().wait(500).repeat(4)), "ShADadT");
+    assert_eq!(history(&asked.ack_from_client().window(0)), "ShADadW");
+    assert_eq!(history(&Trace::at_client().syn().wait(1_000).repeat(1).refused()), "Sr");
+}
+
+#[test]
+fn why_a_flow_ended_is_read_from_its_packets_first() {
+    let reason = |trace: Trace| {
+        let (flow, ended) = flows_of(&trace).remove(0);
+        flow.end_reason(ended)
+    };
+    let asked = || Trace::at_client().handshake().client_data(100);
+    assert_eq!(reason(asked().fin_from_client().fin_from_server().wait(60_000)), EndReason::Fin);
+    assert_eq!(reason(asked().rst_from_server().wait(60_000)), EndReason::Rst);
+    assert_eq!(reason(asked().wait(60_000)), EndReason::CaptureEnd);
+    assert_eq!(reason(asked().wait(3_601_000)), EndReason::Timeout);
+    assert_eq!(reason(asked().numbered(9_000, 8_000).syn()), EndReason::Reused);
+}
+
+// What is new and what is repeated.
+
+#[test]
+fn bytes_that_come_again_are_retransmitted() {
+    let trace = Trace::at_client().handshake().client_data(100).wait(300).repeat(4);
+    assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (100, 0)));
+}
+
+#[test]
+fn bytes_that_were_overtaken_are_out_of_order() {
+    let trace = Trace::at_client().handshake().client_data(100).client_data(100).overtakes();
+    assert_eq!((disorder(&trace), client_bytes(&trace)), ((0, 1), (200, 0)));
+}
+
+#[test]
+fn bytes_that_were_lost_before_the_capture_come_again_later() {
+    let trace = Trace::at_client().handshake().client_data(100).missed().client_data(100).wait(300).client_data(100).seq(-200);
+    assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (200, 0)));
+}
+
+#[test]
+fn a_repetition_that_goes_further_brings_what_lies_beyond() {
+    let trace = Trace::at_client().handshake().client_data(100).wait(300).client_data(150).seq(-100);
+    assert_eq!(client_bytes(&trace), (150, 0));
+}
+
+#[test]
+fn a_keep_alive_repeats_nothing() {
+    let idle = || Trace::at_client().handshake().client_data(100).ack_from_server().wait(45_000);
+    for trace in [idle().ack_from_client().seq(-1), idle().client_data(1).seq(-1)] {
+        assert_eq!((disorder(&trace), client_bytes(&trace)), ((0, 0), (100, 0)));
+    }
+}
+
+#[test]
+fn a_repeated_syn_is_one_flow() {
+    let trace = Trace::at_client().syn().wait(1_000).repeat(1).wait(2_000).repeat(1);
+    assert_eq!(tcp(&flow_of(&trace)).handshake.syn_count, 3);
+}
+
+#[test]
+fn numbers_may_wrap_anywhere() {
+    for before_wrap in [0, 1, 50, 101, 150] {
+        let trace = Trace::at_client().numbered(u32::MAX - before_wrap, u32::MAX - 7).handshake().client_data(100).client_data(100);
+        let trace = trace.server_data(900).client_data(100).ack_from_server().wait(300).repeat(5);
+        assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (300, 0)), "{before_wrap} bytes before the wrap");
+    }
+}
+
+#[test]
+fn bytes_acknowledged_but_never_seen_are_missing_from_the_capture() {
+    let at_the_end = Trace::at_client().handshake().client_data(100).missed().ack_from_server();
+    assert_eq!(client_bytes(&at_the_end), (0, 100));
+    let between = Trace::at_client().handshake().client_data(100).missed().client_data(50).ack_from_server();
+    assert_eq!(client_bytes(&between), (50, 100));
+    let still_owed = Trace::at_client().handshake().client_data(100).missed().client_data(50).unheard();
+    assert_eq!(client_bytes(&still_owed), (50, 0), "nobody has acknowledged the hole");
+}
+
+#[test]
+fn round_trips_are_taken_where_the_capture_stands() {
+    let halves = |trace: Trace| {
+        let flow = flow_of(&trace);
+        let handshake = tcp(&flow).handshake;
+        (handshake.syn_rtt().map(Span::as_ms), handshake.ack_rtt().map(Span::as_ms))
+    };
+    assert_eq!(halves(Trace::at_client().handshake()), (Some(40.0), Some(0.1)));
+    assert_eq!(halves(Trace::at_server().handshake()), (Some(0.1), Some(40.0)));
+    assert_eq!(halves(Trace::at_client().syn().wait(1_000).repeat(1).syn_ack().ack_from_client()).0, None, "which SYN was answered?");
+}
+
+#[test]
+fn a_lone_number_far_away_moves_nothing() {
+    for offset in [0x5000_0000, i32::MAX, i32::MIN, -0x5000_0000] {
+        let asked = || Trace::at_client().handshake().client_data(100).ack_from_server();
+        let trace = asked().client_data(100).seq(offset).client_data(100).seq(-100).ack_from_server().ack(-100);
+        assert_eq!(client_bytes(&trace), (200, 0), "data off by {offset}");
+        let trace = asked().ack_from_server().ack(offset).client_data(100).ack_from_server();
+        assert_eq!(client_bytes(&trace), (200, 0), "acknowledgement off by {offset}");
+        let trace = asked().ack_from_client().seq(offset).client_data(100).ack_from_server();
+        assert_eq!(client_bytes(&trace), (200, 0), "sequence number off by {offset}");
+    }
+}
+
+proptest! {
+    /// Whatever number stands in one packet: no more is new than was sent, and nothing is missing that nobody acknowledged.
+    #[test]
+    fn no_lone_number_makes_absurd_counts(offset in any::<i32>()) {
+        let trace = Trace::at_client().handshake().client_data(100).client_data(100).seq(offset).ack_from_server().ack(-100);
+        let (new, unseen) = client_bytes(&trace);
+        prop_assert!(new <= 200, "{} new bytes", new);
+        prop_assert_eq!(unseen, 0);
+    }
+}
+
+// When a flow has ended.
+
+#[test]
+fn a_new_syn_on_the_same_ports_begins_another_flow() {
+    let closed = Trace::at_client().handshake().client_data(100).fin_from_client().fin_from_server().ack_from_client();
+    let flows = flows_of(&closed.wait(1_000).numbered(900_000, 400_000).handshake());
+    let packets: Vec<_> = flows.iter().map(|(flow, ended)| (flow.first_packet.number(), flow.packets(), *ended)).collect();
+    assert_eq!(packets, [(1, 7, Ended::Reused), (8, 3, Ended::CaptureEnd)]);
+}
+
+#[test]
+fn stragglers_stay_with_a_flow_for_ten_seconds() {
+    let reset = || Trace::at_client().handshake().client_data(100).rst_from_server();
+    assert_eq!(flows_of(&reset().wait(9_900).server_data(900)).len(), 1);
+    let late = flows_of(&reset().wait(10_100).server_data(900));
+    let packets: Vec<_> = late.iter().map(|(flow, ended)| (flow.first_packet.number(), *ended)).collect();
+    assert_eq!(packets, [(1, Ended::Timeout), (6, Ended::CaptureEnd)]);
+}
+
+#[test]
+fn a_handshake_that_never_came_about_is_waited_for_five_minutes() {
+    for (wait, count) in [(299_000, 1), (301_000, 2)] {
+        assert_eq!(flows_of(&Trace::at_client().syn().wait(wait).repeat(1)).len(), count, "after {wait} ms");
+    }
+}
+
+#[test]
+fn an_established_connection_may_be_silent_for_an_hour() {
+    for (wait, count) in [(3_599_000, 1), (3_601_000, 2)] {
+        assert_eq!(flows_of(&Trace::at_client().handshake().client_data(100).wait(wait).server_data(900)).len(), count, "after {wait} ms");
+    }
+}
+
+/// A datagram at a time and a trace clock, both in seconds.
+fn datagram(time: i64, clock: i64) -> Packet {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4([192, 0, 2, 1], [198, 51, 100, 1], 64).udp(50_000, 53).write(&mut bytes, b"query").expect("a vector takes it");
+    let at = |seconds| Timestamp(0) + Span::from_secs(seconds);
+    let len = bytes.len() as u32;
+    let number = PacketNumber::new(FileId(0), 1);
+    let record = Record { time: at(time), clock: at(clock), number, link_type: 101, interface: 0, start: 0, captured: len, original: len };
+    match decode(&record, &bytes) {
+        Decoded::Packet(packet) => packet,
+        _ => panic!("a datagram is a packet"),
+    }
+}
+
+#[test]
+fn datagrams_are_one_flow_while_no_silence_is_longer_than_a_minute() {
+    let count = |times: &[i64]| {
+        let packets: Vec<Packet> = times.iter().map(|&seconds| datagram(seconds, seconds)).collect();
+        flows(&packets, packets[packets.len() - 1].clock).len()
+    };
+    assert_eq!(count(&[0, 59, 118]), 1);
+    assert_eq!(count(&[0, 61]), 2);
+}
+
+#[test]
+fn silence_is_measured_on_the_clock_of_the_trace() {
+    let end = datagram(0, 70).clock;
+    assert_eq!(flows(&[datagram(100, 100), datagram(30, 100)], end).len(), 1, "a packet stamped too early");
+    assert_eq!(flows(&[datagram(0, 0), datagram(1, 70)], end).len(), 2, "other flows have gone on meanwhile");
+}
+
+#[test]
+fn sweeping_changes_no_flow() {
+    let swept = [datagram(0, 0), datagram(61, 61)];
+    let (flow, reason) = flows(&swept, swept[1].clock).remove(0);
+    assert_eq!((flow.packets(), reason), (1, Ended::Timeout));
+}

@@ -1,0 +1,323 @@
+//! Cases by hand: what becomes of evidence once the other flows are known.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::rows::{FindingRow, FoundNote, ItemNote, Judgement};
+
+const PRIOR: f64 = 0.05;
+const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
+const NAME: &str = "web.whatsapp.com";
+
+/// A TLS connection that was answered, `start` microseconds after the first, captured at the client.
+fn answered(start: i64, name: &'static str) -> Case<'static> {
+    Case {
+        source: "capture",
+        flow_id: start,
+        client_ip: "192.0.2.1",
+        server_ip: "198.51.100.1",
+        server_port: 443,
+        transport: Transport::Tcp,
+        sni: Some(name),
+        start,
+        c2s_packets: 8,
+        s2c_packets: 8,
+        tcp_state: Some(TcpState::Sf),
+        handshake: true,
+        syn_rtt_ms: Some(40.0),
+        ack_rtt_ms: Some(0.1),
+        fate: Some(PayloadFate::Answered),
+        outstanding: Some(Outstanding::Nothing),
+        s2c_rst: 0,
+        retransmits: 0,
+        gates: Vec::new(),
+        exchanged: true,
+        answer_owed: true,
+        waited: Some((start + 41_000, start + 81_000)),
+        observed: Observed::default(),
+    }
+}
+
+fn found(detector: &str, items: &[&str]) -> FoundNote {
+    let item = |id: &&str| ItemNote {
+        id: id.to_string(),
+        mechanism: Mechanism::RstFromServerSide.word().into(),
+        time: 0,
+        packets: vec![("capture".into(), 5)],
+        says: format!("packet 5: {id}"),
+        unless: format!("what else looks like {id}"),
+    };
+    FoundNote { detector: detector.into(), items: items.iter().map(item).collect() }
+}
+
+/// A connection that was reset, with what its packets show.
+fn reset(start: i64, name: &'static str, detector: &str, items: &[&str]) -> Case<'static> {
+    Case {
+        tcp_state: Some(TcpState::Rstr),
+        fate: Some(PayloadFate::Reset),
+        s2c_rst: 1,
+        exchanged: false,
+        observed: Observed { found: vec![found(detector, items)], benign: Vec::new() },
+        ..answered(start, name)
+    }
+}
+
+/// A connection that fell silent for 30 s behind its hello.
+fn silent(start: i64, name: &'static str, fate: PayloadFate, item: &str) -> Case<'static> {
+    Case {
+        tcp_state: Some(TcpState::S1),
+        fate: Some(fate),
+        outstanding: Some(Outstanding::ClientUnacked),
+        retransmits: 6,
+        exchanged: false,
+        waited: Some((start + 41_000, start + 30 * SECOND)),
+        observed: Observed { found: vec![found("server_fell_silent", &[item])], benign: Vec::new() },
+        ..answered(start, name)
+    }
+}
+
+fn unacked(start: i64, name: &'static str) -> Case<'static> {
+    silent(start, name, PayloadFate::NeverAcked, "hello_unacked")
+}
+
+fn unanswered(start: i64, name: &'static str) -> Case<'static> {
+    silent(start, name, PayloadFate::AckedThenSilent, "hello_acked_then_silent")
+}
+
+fn known(cases: &[Case<'_>]) -> Knowledge {
+    let mut knowledge = Knowledge::default();
+    cases.iter().for_each(|case| knowledge.learn(case));
+    knowledge.settle();
+    knowledge
+}
+
+fn judge_at(prior: f64, cases: &[Case<'_>]) -> (Judgement, Vec<FindingRow>) {
+    let weights = Weights::built_in().expect("the built-in weights are right");
+    Judge { knowledge: &known(cases), weights: &weights, prior }.judge(&cases[0])
+}
+
+/// The first case, judged by what all of them told.
+fn judge(cases: &[Case<'_>]) -> Judgement {
+    judge_at(PRIOR, cases).0
+}
+
+/// One flow each minute.
+fn every_minute(from: i64, count: i64, case: impl Fn(i64) -> Case<'static>) -> Vec<Case<'static>> {
+    (0..count).map(|minute| case(from + minute * MINUTE)).collect()
+}
+
+// Where the capture was taken.
+
+#[test]
+fn own_resets_are_never_interference() {
+    let strong = ["data_after_rst", "rst_seq_change", "rst_too_early"];
+    let at_client = reset(0, NAME, "reset_from_client_side", &strong);
+    let at_server = Case { syn_rtt_ms: Some(0.1), ack_rtt_ms: Some(40.0), ..reset(0, NAME, "reset_from_server_side", &strong) };
+    for (case, vantage) in [(at_client, Vantage::Client), (at_server, Vantage::Server)] {
+        let (judgement, findings) = judge_at(PRIOR, &[case]);
+        assert_eq!((judgement.vantage, judgement.verdict, judgement.mechanism), (vantage, Verdict::Ok, None));
+        assert!(judgement.alternative.expect("a reason").starts_with("own_reset: "));
+        assert!(findings.is_empty() && judgement.confidence < PRIOR);
+    }
+}
+
+#[test]
+fn resets_of_the_other_side_are_not_excused_by_it() {
+    let judgement = judge(&[reset(0, NAME, "reset_from_server_side", &["data_after_rst"])]);
+    assert_eq!((judgement.vantage, judgement.verdict), (Vantage::Client, Verdict::RstInjection));
+    assert_eq!(judgement.mechanism, Some(Mechanism::RstFromServerSide));
+    assert_eq!(judgement.outcome, Outcome::Failed);
+}
+
+#[test]
+fn in_transit_either_side_may_be_forged() {
+    let mut case = Case { ack_rtt_ms: Some(30.0), ..reset(0, NAME, "reset_from_server_side", &["data_after_rst"]) };
+    case.observed.found.push(found("reset_from_client_side", &["rst_seq_change"]));
+    let judgement = judge(&[case]);
+    assert_eq!((judgement.vantage, judgement.mechanism), (Vantage::Transit, Some(Mechanism::RstBothSides)));
+}
+
+#[test]
+fn four_of_five_flows_name_the_vantage() {
+    let vantage = |client: i64, server: i64| {
+        let at_server = |start| Case { syn_rtt_ms: Some(0.1), ack_rtt_ms: Some(40.0), ..answered(start, NAME) };
+        known(&[every_minute(0, client, |start| answered(start, NAME)), every_minute(9, server, at_server)].concat()).vantage("capture")
+    };
+    assert_eq!((vantage(4, 1), vantage(1, 4)), (Vantage::Client, Vantage::Server));
+    assert_eq!((vantage(3, 1), vantage(0, 0)), (Vantage::Unknown, Vantage::Unknown));
+}
+
+// Silences.
+
+#[test]
+fn a_hello_unacked_while_the_server_lives_was_dropped() {
+    let other = Case { sni: None, fate: None, waited: None, ..answered(10 * SECOND, NAME) }; // it accepts a connection
+    let judgement = judge(&[unacked(0, NAME), other]);
+    assert_eq!((judgement.verdict, judgement.outcome), (Verdict::SniDrop, Outcome::Failed));
+    assert_eq!(judgement.drop_direction, Some(Way::Unknown));
+    assert!(judgement.evidence.last().expect("comparison").ends_with("took part in another connection meanwhile"));
+}
+
+#[test]
+fn a_hello_unacked_without_any_sign_of_life_met_a_dead_server() {
+    let judgement = judge(&[unacked(0, NAME)]);
+    assert_eq!((judgement.verdict, judgement.outcome), (Verdict::Unreachable, Outcome::Failed));
+    assert_eq!((judgement.mechanism, judgement.certainty), (None, Some(Certainty::Suspicion)));
+}
+
+#[test]
+fn another_machine_that_lives_says_nothing_of_this_one() {
+    let other = Case { server_ip: "198.51.100.2", ..answered(10 * SECOND, NAME) };
+    assert_eq!(judge(&[unacked(0, NAME), other]).verdict, Verdict::Unreachable);
+    let elsewhere = Case { source: "another capture", ..answered(10 * SECOND, NAME) };
+    assert_eq!(judge(&[unacked(0, NAME), elsewhere]).verdict, Verdict::Unreachable);
+}
+
+#[test]
+fn a_name_that_mostly_works_is_not_dropped() {
+    let cases = [vec![unacked(0, NAME)], every_minute(SECOND, 3, |start| answered(start, NAME))].concat();
+    assert_eq!(judge(&cases).verdict, Verdict::Unreachable);
+}
+
+#[test]
+fn a_name_that_fails_again_and_again_where_others_are_answered_is_blocked() {
+    let own = every_minute(0, 5, |start| unanswered(start, NAME));
+    let others = every_minute(5 * SECOND, 5, |start| answered(start, "www.example.org"));
+    let judgement = judge(&[own, others].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::SniDrop, Some(Trigger::Sni)));
+    assert_eq!(judgement.certainty, Some(Certainty::Likely));
+    let compared = judgement.evidence.last().expect("comparison");
+    assert!(compared.starts_with("within 5 min on the same server: this name failed 5 of 5 times, other names 0 of 5;"), "{compared}");
+}
+
+#[test]
+fn a_server_that_hangs_for_all_names_hangs() {
+    let own = every_minute(0, 5, |start| unanswered(start, NAME));
+    let others = every_minute(5 * SECOND, 5, |start| unanswered(start, "www.example.org"));
+    assert_eq!(judge(&[own, others].concat()).verdict, Verdict::Unreachable);
+}
+
+#[test]
+fn one_silence_behind_an_acknowledgement_is_a_program_that_hangs() {
+    let others = every_minute(5 * SECOND, 5, |start| answered(start, "www.example.org"));
+    assert_eq!(judge(&[vec![unanswered(0, NAME)], others].concat()).verdict, Verdict::Unreachable);
+}
+
+#[test]
+fn names_are_compared_within_five_minutes() {
+    let own = every_minute(0, 3, |start| unanswered(start, NAME));
+    let much_later = every_minute(60 * MINUTE, 5, |start| answered(start, "www.example.org"));
+    assert_eq!(judge(&[own, much_later].concat()).verdict, Verdict::Unreachable);
+}
+
+#[test]
+fn a_silence_that_its_own_side_caused_is_not_the_networks() {
+    let mut case = unacked(0, NAME);
+    case.observed.benign = vec![Benign::ReceiverWindow.word().into()];
+    let judgement = judge(&[case, answered(10 * SECOND, NAME)]);
+    assert_eq!(judgement.verdict, Verdict::Ok);
+    assert!(judgement.alternative.expect("a reason").starts_with("receiver_window: "));
+}
+
+// Resets.
+
+#[test]
+fn an_idle_reset_is_ok() {
+    let mut case = Case { exchanged: true, fate: Some(PayloadFate::Answered), ..reset(0, NAME, "reset_from_server_side", &["rst_form"]) };
+    case.observed.benign = vec![Benign::IdleReset.word().into()];
+    let judgement = judge(&[case]);
+    assert_eq!((judgement.verdict, judgement.mechanism), (Verdict::Ok, None));
+    assert!(judgement.alternative.expect("a reason").starts_with("idle_reset: "));
+}
+
+#[test]
+fn an_innocent_form_does_not_excuse_two_senders() {
+    let mut case = reset(0, NAME, "reset_from_server_side", &["data_after_rst"]);
+    case.observed.benign = vec![Benign::ServerAbort.word().into()];
+    assert_eq!(judge(&[case]).verdict, Verdict::RstInjection);
+}
+
+#[test]
+fn one_weak_sign_is_a_suspicion() {
+    let judgement = judge(&[reset(0, NAME, "reset_from_server_side", &["rst_instead_of_answer"])]);
+    assert_eq!((judgement.verdict, judgement.certainty), (Verdict::Unreachable, Some(Certainty::Suspicion)));
+}
+
+#[test]
+fn resets_of_one_name_again_and_again_where_others_are_answered_are_injected() {
+    let own = every_minute(0, 3, |start| reset(start, NAME, "reset_from_server_side", &["rst_instead_of_answer"]));
+    let others = every_minute(5 * SECOND, 5, |start| answered(start, "www.example.org"));
+    let judgement = judge(&[own, others].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::RstInjection, Some(Trigger::Sni)));
+}
+
+#[test]
+fn in_midstream_only_contradictions_accuse() {
+    let gated = |items: &[&str]| Case { gates: vec![Gate::Midstream], ..reset(0, NAME, "reset_from_server_side", items) };
+    assert_eq!(judge(&[gated(&["rst_too_early", "rst_form"])]).verdict, Verdict::Unknown);
+    assert_eq!(judge(&[gated(&["data_after_rst"])]).verdict, Verdict::RstInjection);
+}
+
+// Scores.
+
+fn logistic(score: f64, prior: f64) -> f64 {
+    1.0 / (1.0 + (-score).exp() * (1.0 - prior) / prior)
+}
+
+#[test]
+fn of_a_family_only_the_strongest_counts_and_families_add_up() {
+    let score = |items: &[&str]| judge(&[reset(0, NAME, "reset_from_server_side", items)]).score;
+    let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+    assert!(near(score(&["rst_too_early"]), 3.0));
+    assert!(near(score(&["rst_too_early", "rst_instead_of_answer"]), 3.0), "both are of timing");
+    assert!(near(score(&["rst_instead_of_answer", "rst_form"]), 2.7));
+    assert!(near(score(&["an_item_without_a_weight"]), 0.0));
+}
+
+#[test]
+fn one_flow_proves_only_so_much() {
+    let confidence = |items: &[&str]| judge(&[reset(0, NAME, "reset_from_server_side", items)]).confidence;
+    assert!((confidence(&["rst_too_early", "rst_form"]) - 0.80).abs() < 0.005);
+    assert!((confidence(&["data_after_rst", "rst_too_early", "rst_form"]) - 0.95).abs() < 0.005);
+}
+
+#[test]
+fn every_item_of_the_detectors_has_its_weight() {
+    let weights = Weights::built_in().expect("the built-in weights are right");
+    let items = ["data_after_rst", "syn_ack_after_rst", "ack_after_rst", "rst_seq_change", "rst_behind_data", "rst_ahead", "rst_too_early"];
+    let more = ["rst_before_any_answer", "rst_form", "rst_instead_of_answer", "hello_unacked", "hello_acked_then_silent", "cut_after_answer"];
+    for item in items.iter().chain(&more).chain(&["transfer_froze"]) {
+        assert!(weights.of(item).1 > 0.0, "{item}");
+    }
+}
+
+proptest! {
+    /// Confidence is the logistic of score and prior, in the judgement as in the findings.
+    #[test]
+    fn confidence_follows_from_score_and_prior(
+        prior in 0.001f64..0.999,
+        items in proptest::sample::subsequence(vec!["data_after_rst", "ack_after_rst", "rst_too_early", "rst_form", "rst_instead_of_answer"], 1..=5),
+        others in 0i64..6,
+    ) {
+        let cases = [vec![reset(0, NAME, "reset_from_server_side", &items)], every_minute(SECOND, others, |start| answered(start, "www.example.org"))];
+        let (judgement, findings) = judge_at(prior, &cases.concat());
+        prop_assert!((judgement.confidence - logistic(judgement.score, prior)).abs() < 1e-9);
+        prop_assert!((findings[0].confidence - logistic(findings[0].score, prior)).abs() < 1e-9);
+        prop_assert!(judgement.verdict.is_interference() == (judgement.confidence >= 0.5));
+    }
+
+    #[test]
+    fn the_order_of_flows_changes_nothing(turn in 0usize..10) {
+        let own = every_minute(0, 5, |start| unanswered(start, NAME));
+        let others = every_minute(5 * SECOND, 5, |start| answered(start, "www.example.org"));
+        let cases = [own, others].concat();
+        let mut turned = cases.clone();
+        turned.rotate_left(turn);
+        let weights = Weights::built_in().expect("the built-in weights are right");
+        let judged = |cases: &[Case<'_>], case| Judge { knowledge: &known(cases), weights: &weights, prior: PRIOR }.judge(case).0;
+        let (one, other) = (judged(&cases, &cases[0]), judged(&turned, &cases[0]));
+        prop_assert_eq!((one.verdict, one.evidence), (other.verdict, other.evidence));
+        prop_assert_eq!(one.score, other.score);
+    }
+}
