@@ -18,6 +18,8 @@ pub const SHARD_HEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const HOLES_MAX: usize = 8;
 /// The largest window that TCP knows (RFC 7323 section 2.3): a number further away belongs to another connection or is forged.
 pub const WINDOW_MAX: u32 = 1 << 30;
+/// What a window holds at the least: without the scale of a SYN that was not seen (RFC 9293 section 3.1).
+pub const WINDOW_UNSCALED: u32 = 65_535;
 /// Bytes that arrive this soon behind later ones were reordered, not repeated (as tshark holds it, where no round trip is known).
 pub const REORDER_SPAN: Span = Span::from_millis(3);
 /// How long a flow stays open after a reset or after both FINs, for stragglers.

@@ -16,6 +16,8 @@ pub struct Tcp {
     /// How often the side that sends new payload changed.
     turns: u32,
     speaker: Option<Side>,
+    /// A reset was seen whose number can belong to the connection.
+    ended_by_reset: bool,
     history: History,
 }
 
@@ -58,6 +60,8 @@ pub struct TcpSide {
     pub last_new: Option<(Timestamp, PacketNumber)>,
     pub fin_at: Option<Timestamp>,
     newest: Timestamp,
+    /// An acknowledgement that reaches too far to be believed at once.
+    doubted: Option<SeqNumber>,
     payload_end: Option<SeqNumber>,
     /// Rare, so kept apart.
     holes: Option<Box<Holes>>,
@@ -97,6 +101,7 @@ impl Tcp {
         let (sender, flags) = (packet.sender, segment.flags);
         self.note_flags(sender, packet, segment);
         if flags.has(TcpFlags::RST) {
+            self.ended_by_reset |= self.sides[sender].next.is_none_or(|next| !is_foreign(segment.seq.offset_from(next)));
             self.log.add(PacketRecord::new(packet, segment, 0));
             return Progress { feeds_stream: false };
         }
@@ -104,7 +109,7 @@ impl Tcp {
         let round_trip = self.handshake.round_trip();
         let (kind, new_bytes) = self.sides[sender].place(packet, segment, round_trip);
         if kind != Kind::Foreign && flags.has(TcpFlags::ACK) {
-            self.acknowledge(sender, segment.ack);
+            self.acknowledge(sender, segment);
         }
         if kind == Kind::Repeats {
             self.note(sender, b't');
@@ -149,13 +154,14 @@ impl Tcp {
         self.history.note(side, letter);
     }
 
-    fn acknowledge(&mut self, sender: Side, ack: SeqNumber) {
-        let peer = &mut self.sides[sender.opposite()];
-        let Some(next) = peer.next else { return };
+    fn acknowledge(&mut self, sender: Side, segment: &Segment) {
+        let ack = segment.ack;
+        let Some(next) = self.sides[sender.opposite()].next else { return };
         let beyond = ack.offset_from(next);
-        if is_foreign(beyond) {
+        if is_foreign(beyond) || (beyond > 0 && !self.sides[sender].believes(segment, beyond)) {
             return;
         }
+        let peer = &mut self.sides[sender.opposite()];
         if beyond > 0 {
             peer.unseen_bytes += beyond as u64;
             peer.next = Some(ack);
@@ -192,7 +198,7 @@ impl Tcp {
 
     /// Whether only stragglers are expected.
     pub(super) fn is_over(&self) -> bool {
-        self.reset_seen() || self.closed_by_both()
+        self.ended_by_reset || self.closed_by_both()
     }
 
     /// A SYN with another initial sequence number begins another connection (RFC 9293 section 3.6.1).
@@ -277,6 +283,14 @@ impl Handshake {
 }
 
 impl TcpSide {
+    /// Whether this side can have received `beyond` bytes more than the capture holds: no more than its window lets in, or it says so twice.
+    fn believes(&mut self, segment: &Segment, beyond: i32) -> bool {
+        let window = (u32::from(segment.window) << self.window_scale.unwrap_or(0).min(14)).max(limits::WINDOW_UNSCALED);
+        let again = self.doubted.is_some_and(|doubted| (0..=window as i32).contains(&segment.ack.offset_from(doubted)));
+        self.doubted = Some(segment.ack);
+        beyond as u32 <= window || again
+    }
+
     /// Behind the last byte of payload sent.
     pub fn payload_end(&self) -> Option<SeqNumber> {
         self.payload_end

@@ -284,3 +284,18 @@ fn sweeping_changes_no_flow() {
     let (flow, reason) = flows(&swept, swept[1].clock).remove(0);
     assert_eq!((flow.packets(), reason), (1, Ended::Timeout));
 }
+
+#[test]
+fn a_lone_odd_acknowledgement_moves_nothing() {
+    let trace = Trace::at_client().handshake().client_data(100).ack_from_server().ack_from_server().ack(1 << 20);
+    let tcp = flow_of(&trace.client_data(100).ack_from_server()).tcp.expect("TCP");
+    let client = &tcp.sides[client()];
+    assert_eq!((client.unseen_bytes, client.new_payload_bytes, client.retransmits), (0, 200, 0));
+}
+
+#[test]
+fn a_reset_with_a_foreign_number_does_not_end_the_flow() {
+    let trace = Trace::at_client().handshake().client_data(100).ack_from_server().rst_from_server().seq(0x6000_0000);
+    let flow = flow_of(&trace.wait(15_000).client_data(100).server_data(900));
+    assert_eq!(flow.packets(), 8, "what comes 15 s later belongs to it");
+}

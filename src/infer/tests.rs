@@ -225,8 +225,10 @@ fn a_silence_that_its_own_side_caused_is_not_the_networks() {
 #[test]
 fn an_idle_reset_is_ok() {
     let mut case = Case { exchanged: true, fate: Some(PayloadFate::Answered), ..reset(0, NAME, "reset_from_server_side", &["rst_form"]) };
+    let even = 0.5; // even odds, so that the form alone would accuse
+    assert_eq!(judge_at(even, &[case.clone()]).0.verdict, Verdict::RstInjection);
     case.observed.benign = vec![Benign::IdleReset.word().into()];
-    let judgement = judge(&[case]);
+    let (judgement, _) = judge_at(even, &[case]);
     assert_eq!((judgement.verdict, judgement.mechanism), (Verdict::Ok, None));
     assert!(judgement.alternative.expect("a reason").starts_with("idle_reset: "));
 }

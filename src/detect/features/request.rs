@@ -10,6 +10,9 @@ use super::{TcpView, message_end};
 /// A reset by the client this long after its request is a client that gave up waiting.
 const GAVE_UP: Span = Span::from_secs(3);
 
+/// So does one that had repeated its request this often, however short its patience.
+const PATIENT_REPEATS: usize = 3;
+
 /// The first payload of the client.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -72,7 +75,7 @@ impl Request {
         if before(reset_by(Direction::ServerToClient)) {
             return PayloadFate::Reset;
         }
-        if before(reset_by(Direction::ClientToServer).filter(|time| *time - self.sent < GAVE_UP)) {
+        if before(reset_by(Direction::ClientToServer).filter(|time| *time - self.sent < GAVE_UP && self.repeats.len() < PATIENT_REPEATS)) {
             return PayloadFate::Reset;
         }
         if self.answer.is_some() {

@@ -89,4 +89,11 @@ mod tests {
         let trace = Trace::at_client().syn().client_hello(NAME).unheard().wait(300).repeat(2).wait(600).repeat(2).wait(1_200).repeat(2);
         assert_eq!(trace.wait(5_000).shows(observe, ServerToClient), None);
     }
+
+    #[test]
+    fn a_client_of_little_patience_has_still_asked_often_enough() {
+        let hello = Trace::at_client().handshake().client_hello(NAME).unheard();
+        let trace = hello.wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(500).rst_from_client();
+        assert!(trace.shows(observe, ServerToClient).is_some());
+    }
 }

@@ -1,6 +1,7 @@
 //! A reset behind its own stream: its sequence number lies below data that its sender had sent already.
 //!
-//! Real data overtook a forged reset. Benign first: a reset that answers a segment carries that segment's acknowledgement, which may lie below.
+//! Real data overtook a forged reset. Benign first: a bare reset that answers a segment carries that segment's acknowledgement, which may lie below (RFC 9293
+//! section 3.10.7.1); one with ACK does not answer a segment that carried one.
 //! Source: RST_SEQ_DATA of Weaver, Sommer, Paxson, NDSS 2009.
 
 use crate::detect::Evidence;
@@ -18,7 +19,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     }
     let reset = view.resets.iter().find(|reset| reset.direction == direction && !reset.closing && !reset.refuses())?;
     let behind = reset.sender_next?.offset_from(reset.seq);
-    let answers_a_segment = view.sent(direction.opposite()).any(|record| record.time <= reset.time && record.ack == reset.seq);
+    let answers_a_segment = reset.ack.is_none() && view.sent(direction.opposite()).any(|record| record.time <= reset.time && record.ack == reset.seq);
     if behind <= SLACK || answers_a_segment || reset.seq.0 == 0 {
         return None;
     }
