@@ -99,7 +99,6 @@ impl Flow {
                 Ended::Timeout => EndReason::Timeout,
                 Ended::CaptureEnd => EndReason::CaptureEnd,
                 Ended::Reused => EndReason::Reused,
-                Ended::Evicted => EndReason::Evicted,
             },
         }
     }

@@ -16,7 +16,6 @@ pub enum Ended {
     Timeout,
     CaptureEnd,
     Reused,
-    Evicted,
 }
 
 /// Silence after which a flow has ended.

@@ -303,12 +303,9 @@ words! {
         Closed = "closed": "an end closed the connection with a FIN before the reset",
         IdleReset = "idle_reset": "a reset after a long idle time, as load balancers send it",
         ServerAbort = "server_abort": "a reset with the form of an application that gives up",
-        HungServer = "hung_server": "a server that acknowledges and does not answer",
-        DeadServer = "dead_server": "a server or path that died",
         ReceiverWindow = "receiver_window": "the receiver had closed its window",
         PathMtu = "path_mtu": "only full-size packets are lost",
         EarlyGiveUp = "early_give_up": "the client gave up before an answer was due",
-        Outage = "outage": "other names on the same server failed too",
     }
 }
 
