@@ -104,8 +104,8 @@ impl<'a> LastStep<'a> {
     fn spool_findings(&mut self) -> Result<(), TableError> {
         let rows = std::mem::take(&mut self.waiting);
         let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
-        let run =
-            RecordBatch::try_new(Arc::new(schema), spooled(FINDINGS, &rows)).map_err(|source| TableError::Arrow { table: "findings", source })?;
+        let run = RecordBatch::try_new(Arc::new(schema), spooled(FINDINGS, &rows.iter().collect::<Vec<_>>()))
+            .map_err(|source| TableError::Arrow { table: "findings", source })?;
         self.findings.append(run)
     }
 

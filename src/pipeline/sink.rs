@@ -20,8 +20,15 @@ const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "
 pub struct Sink {
     schema: SchemaRef,
     spool: Spool,
-    waiting: Mutex<Vec<FlowRow>>,
+    waiting: Mutex<Waiting>,
     learnt: Mutex<Learnt>,
+}
+
+/// Rows as shards gave them: they are large, so that moving them together would cost more than looking them up.
+#[derive(Default)]
+struct Waiting {
+    groups: Vec<Vec<FlowRow>>,
+    rows: usize,
 }
 
 /// What all rows together gave.
@@ -44,13 +51,19 @@ impl Sink {
     pub fn add(&self, rows: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
         let full = {
             let mut waiting = locked(&self.waiting);
-            rows.into_iter().for_each(|rows| waiting.extend(rows));
-            (waiting.len() >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
+            waiting.rows += rows.iter().map(Vec::len).sum::<usize>();
+            waiting.groups.extend(rows.into_iter().filter(|group| !group.is_empty()));
+            (waiting.rows >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
         };
-        full.map_or(Ok(()), |rows| self.write(&rows))
+        full.map_or(Ok(()), |full| self.write(&full))
     }
 
-    fn write(&self, rows: &[FlowRow]) -> Result<(), TableError> {
+    fn write(&self, waiting: &Waiting) -> Result<(), TableError> {
+        let rows: Vec<&FlowRow> = waiting.groups.iter().flatten().collect();
+        rows.chunks(2 * RUN_ROWS).try_for_each(|rows| self.write_run(rows))
+    }
+
+    fn write_run(&self, rows: &[&FlowRow]) -> Result<(), TableError> {
         let mut columns = spooled(FLOWS, rows);
         columns.extend(spooled(SPOOL, rows));
         let run = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
@@ -58,7 +71,7 @@ impl Sink {
         self.spool.append(run)
     }
 
-    fn learn(&self, run: &RecordBatch, rows: &[FlowRow]) {
+    fn learn(&self, run: &RecordBatch, rows: &[&FlowRow]) {
         let mut learnt = locked(&self.learnt);
         if let Some(cases) = Cases::new(run) {
             (0..run.num_rows()).for_each(|row| learnt.knowledge.learn(&cases.get(row)));
@@ -73,7 +86,7 @@ impl Sink {
     /// Writes what waits; gives the runs and what was learnt.
     pub fn finish(self) -> Result<(Spool, Learnt), TableError> {
         let rest = std::mem::take(&mut *locked(&self.waiting));
-        if !rest.is_empty() {
+        if rest.rows > 0 {
             self.write(&rest)?;
         }
         let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());

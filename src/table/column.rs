@@ -149,17 +149,17 @@ impl<R: 'static> Column<R> {
     }
 
     /// The column of rows, words as positions in their list.
-    pub fn spooled(&self, rows: &[R]) -> ArrayRef {
+    pub fn spooled(&self, rows: &[&R]) -> ArrayRef {
         match &self.values {
-            Values::Int64(value) => Arc::new(rows.iter().map(value).collect::<Int64Array>()),
-            Values::Int32(value) => Arc::new(rows.iter().map(value).collect::<Int32Array>()),
-            Values::Float64(value) => Arc::new(rows.iter().map(value).collect::<Float64Array>()),
-            Values::Bool(value) => Arc::new(rows.iter().map(value).collect::<BooleanArray>()),
+            Values::Int64(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<Int64Array>()),
+            Values::Int32(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<Int32Array>()),
+            Values::Float64(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<Float64Array>()),
+            Values::Bool(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<BooleanArray>()),
             Values::Time(value) => {
                 Arc::new(rows.iter().map(|row| value(row).map(Timestamp::as_micros)).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
-            Values::Text(value) => Arc::new(rows.iter().map(value).collect::<StringArray>()),
-            Values::Word { index, .. } => Arc::new(rows.iter().map(index).collect::<Int32Array>()),
+            Values::Text(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<StringArray>()),
+            Values::Word { index, .. } => Arc::new(rows.iter().map(|row| index(row)).collect::<Int32Array>()),
             Values::Texts(value) => {
                 list(rows, ListBuilder::new(StringBuilder::new()), |builder, row| value(row).iter().for_each(|text| builder.append_value(text)))
             }
@@ -229,7 +229,7 @@ fn word_array(words: Vec<(&'static str, &'static str)>, keys: Int32Array) -> Arr
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
 }
 
-fn list<R, B: arrow::array::ArrayBuilder>(rows: &[R], builder: ListBuilder<B>, mut fill: impl FnMut(&mut B, &R)) -> ArrayRef {
+fn list<R, B: arrow::array::ArrayBuilder>(rows: &[&R], builder: ListBuilder<B>, mut fill: impl FnMut(&mut B, &R)) -> ArrayRef {
     let field = Field::new("element", builder.values_ref_type(), true);
     let mut builder = builder.with_field(field);
     for row in rows {
@@ -251,7 +251,7 @@ impl<B: arrow::array::ArrayBuilder> ElementType for ListBuilder<B> {
 }
 
 /// The arrays of rows for the spool, column by column on all cores.
-pub fn spooled<R: Sync>(columns: &'static [Column<R>], rows: &[R]) -> Vec<ArrayRef> {
+pub fn spooled<R: Sync>(columns: &'static [Column<R>], rows: &[&R]) -> Vec<ArrayRef> {
     columns.par_iter().map(|column| column.spooled(rows)).collect()
 }
 
@@ -262,7 +262,8 @@ pub fn from_spool<R>(columns: &'static [Column<R>], spooled: &[ArrayRef]) -> Vec
 
 /// The arrays of rows for the table.
 pub fn batch<R: Sync>(columns: &'static [Column<R>], rows: &[R]) -> Vec<ArrayRef> {
-    from_spool(columns, &spooled(columns, rows))
+    let rows: Vec<&R> = rows.iter().collect();
+    from_spool(columns, &spooled(columns, &rows))
 }
 
 pub fn describe<R>(columns: &'static [Column<R>]) -> Vec<Description> {
