@@ -195,7 +195,7 @@ fn conversation(
     let (client, orientation) = orient(&flow, facts.as_deref());
     let watched_until = match (ended, last_time) {
         (Ended::CaptureEnd, Some(last)) => last,
-        _ => flow.end + timeouts.silence(&flow),
+        _ => flow.end() + timeouts.silence(&flow),
     };
     Conversation { end_reason: flow.end_reason(ended), flow, facts, client, orientation, watched_until }
 }

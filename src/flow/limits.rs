@@ -25,4 +25,4 @@ pub const REORDER_SPAN: Span = Span::from_millis(3);
 /// How long a flow stays open after a reset or after both FINs, for stragglers.
 pub const LINGER: Span = Span::from_secs(10);
 /// Payload packets per direction in which the snap length matters to what is read from them.
-pub const SNAP_CHECKED_PACKETS: u64 = 10;
+pub const SNAP_CHECKED_PACKETS: u32 = 10;

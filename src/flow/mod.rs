@@ -9,8 +9,6 @@ mod log;
 mod stream;
 mod table;
 mod tcp;
-#[cfg(test)]
-mod tests;
 mod volume;
 
 pub use log::{PacketLog, PacketRecord};
@@ -29,7 +27,6 @@ pub struct Flow {
     pub first_packet: PacketNumber,
     pub first_sender: Side,
     pub start: Timestamp,
-    pub end: Timestamp,
     /// Trace clock of the last packet.
     clock: Timestamp,
     pub vlan: Option<u16>,
@@ -57,7 +54,6 @@ impl Flow {
             first_packet: packet.number,
             first_sender: packet.sender,
             start: packet.time,
-            end: packet.time,
             clock: packet.clock,
             vlan: packet.vlan,
             volume: PerSide::default(),
@@ -70,9 +66,8 @@ impl Flow {
 
     /// Takes in the next packet of the flow.
     pub fn update(&mut self, packet: &Packet) -> Progress {
-        self.back_step = self.back_step.max((self.end - packet.time).0);
+        self.back_step = self.back_step.max((self.end() - packet.time).0);
         self.start = self.start.min(packet.time);
-        self.end = self.end.max(packet.time);
         self.clock = packet.clock;
         let volume = &mut self.volume[packet.sender];
         if packet.payload.captured < packet.payload_bytes && volume.payload_packets < limits::SNAP_CHECKED_PACKETS {
@@ -83,6 +78,12 @@ impl Flow {
             (Body::Tcp(segment), Some(tcp)) => tcp.update(packet, segment),
             _ => Progress { feeds_stream: packet.payload_bytes > 0 },
         }
+    }
+
+    /// The latest packet so far.
+    pub fn end(&self) -> Timestamp {
+        let seen = self.volume.0.iter().filter(|volume| volume.packets > 0);
+        seen.map(|volume| volume.last).fold(self.start, Timestamp::max)
     }
 
     /// Remembers an ICMP error that quotes a packet which `sender` had sent.
@@ -103,7 +104,14 @@ impl Flow {
         }
     }
 
-    pub fn packets(&self) -> u64 {
+    #[cfg(test)]
+    fn packets(&self) -> u64 {
         self.volume.0.iter().map(|volume| volume.packets).sum()
     }
 }
+
+/// The hot part of a flow fits four cache lines.
+const _: () = assert!(std::mem::size_of::<Flow>() <= 256);
+
+#[cfg(test)]
+mod tests;

@@ -9,14 +9,13 @@ pub struct Volume {
     /// IP bytes, headers included.
     pub bytes: u64,
     pub payload_bytes: u64,
-    pub payload_packets: u64,
     payload_squares: u64,
+    pub payload_packets: u32,
     pub payload_max: u32,
     pub ttl_min: u8,
     pub ttl_max: u8,
     pub first: Timestamp,
     pub last: Timestamp,
-    gap_sum: i64,
     gap_squares: f64,
     gap_max: i64,
 }
@@ -44,7 +43,7 @@ impl Volume {
         self.bytes += u64::from(packet.ip_bytes);
         if packet.payload_bytes > 0 {
             let payload = u64::from(packet.payload_bytes);
-            self.payload_packets += 1;
+            self.payload_packets = self.payload_packets.saturating_add(1);
             self.payload_bytes += payload;
             self.payload_squares = self.payload_squares.saturating_add(payload * payload);
             self.payload_max = self.payload_max.max(packet.payload_bytes);
@@ -52,21 +51,21 @@ impl Volume {
     }
 
     fn add_gap(&mut self, gap: i64) {
-        self.gap_sum = self.gap_sum.saturating_add(gap);
         self.gap_squares += gap as f64 * gap as f64;
         self.gap_max = self.gap_max.max(gap);
     }
 
     /// Payload bytes of the packets that carry payload.
     pub fn payload_spread(&self) -> Option<Spread> {
-        let n = self.payload_packets as f64;
+        let n = f64::from(self.payload_packets);
         (self.payload_packets > 0).then(|| spread(n, self.payload_bytes as f64, self.payload_squares as f64, f64::from(self.payload_max)))
     }
 
     /// Time between packets, in milliseconds.
     pub fn gap_spread_ms(&self) -> Option<Spread> {
         let gaps = self.packets.saturating_sub(1);
-        (gaps > 0).then(|| spread(gaps as f64, self.gap_sum as f64 / 1e6, self.gap_squares / 1e12, self.gap_max as f64 / 1e6))
+        // Gaps count from the latest time so far, so that they add up to the whole.
+        (gaps > 0).then(|| spread(gaps as f64, (self.last - self.first).as_ms(), self.gap_squares / 1e12, self.gap_max as f64 / 1e6))
     }
 }
 

@@ -83,7 +83,7 @@ impl<'a> Rows<'a> {
             first_packet: flow.first_packet.number() as i64,
             interface,
             start: flow.start,
-            end: flow.end,
+            end: flow.end(),
             end_reason: conversation.end_reason,
             ip_version: flow.key.ip_version.into(),
             protocol: transport(flow.key.protocol),
@@ -130,7 +130,7 @@ impl<'a> Rows<'a> {
         let waited = view.request.as_ref().map(|request| match (&view.silence, request.answer) {
             (Some(silence), _) if !observed.found.is_empty() => (silence.since.as_micros(), (silence.since + silence.watched).as_micros()),
             (_, Some((answered, _))) => (request.time.as_micros(), answered.as_micros()),
-            _ => (request.time.as_micros(), conversation.flow.end.as_micros()),
+            _ => (request.time.as_micros(), conversation.flow.end().as_micros()),
         });
         let found = observed.found.iter().map(|found| self.found_note(found)).collect();
         let observed = Observed { found, benign: observed.benign.iter().map(|cause| cause.word().into()).collect() };

@@ -45,7 +45,7 @@ impl Silence {
             _ => pending_since(view, waiting).into_iter().chain(first_unanswered).min()?,
         };
         let gave_up = waits().find(|record| record.flags.0 & (TcpFlags::FIN.0 | TcpFlags::RST.0) != 0).map(|record| record.time);
-        let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end));
+        let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end()));
         let end = if owed == Outstanding::ClientUnacked { end.max(waits().map(|record| record.time).max().unwrap_or(end)) } else { end };
         Some(Self {
             silent: waiting.opposite(),
