@@ -100,14 +100,13 @@ fn make_columns(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 20)]
 fn write_rows(bencher: Bencher<'_, '_>) {
     let rows: Vec<FlowRow> = (0..ROWS).map(row).collect();
-    let fields: Vec<_> = FLOWS.iter().map(Column::field).collect();
-    let schema = Arc::new(arrow::datatypes::Schema::new(fields.clone()));
-    let batch = arrow::array::RecordBatch::try_new(schema, table::batch(FLOWS, &rows)).expect("columns fit their declaration");
+    let schema = Arc::new(arrow::datatypes::Schema::new(FLOWS.iter().map(Column::field).collect::<Vec<_>>()));
+    let columns = table::batch(FLOWS, &rows);
     let place = tempfile::tempdir().expect("a folder");
     let path = place.path().join("flows.parquet");
     bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
-        let mut writer = TableWriter::create("flows", &path, fields.clone(), &[]).expect("a new file");
-        writer.write(batch.clone()).expect("written");
+        let mut writer = TableWriter::create("flows", &path, schema.clone()).expect("a new file");
+        writer.write_columns(columns.clone()).expect("written");
         writer.finish().expect("closed");
     });
 }

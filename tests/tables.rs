@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use common::*;
 use parquet::basic::{Compression, LogicalType};
@@ -176,11 +176,11 @@ fn row_groups_are_cut_by_number_of_rows_alone() {
     assert_eq!(ROW_GROUP_ROWS, 131_072);
     let place = tempfile::tempdir().expect("a folder");
     let fields = vec![Field::new("flow_id", DataType::Int64, false)];
-    let schema = Arc::new(Schema::new(fields.clone()));
-    let mut writer = TableWriter::create("flows", &place.path().join("flows.parquet"), fields, &[]).expect("a new file");
+    let schema = Arc::new(Schema::new(fields));
+    let mut writer = TableWriter::create("flows", &place.path().join("flows.parquet"), schema).expect("a new file");
     for rows in [1, 131_072, 100_000, 67_927, 10] {
         let numbers: ArrayRef = Arc::new((0..rows).collect::<Int64Array>());
-        writer.write(RecordBatch::try_new(schema.clone(), vec![numbers]).expect("one column")).expect("written");
+        writer.write_columns(vec![numbers]).expect("written");
     }
     writer.finish().expect("closed");
     let groups: Vec<_> = parquet_file(place.path(), "flows").metadata().row_groups().iter().map(|group| group.num_rows()).collect();

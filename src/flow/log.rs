@@ -88,5 +88,5 @@ impl PacketLog {
 }
 
 fn is_marked(record: &PacketRecord) -> bool {
-    record.flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0
+    record.flags.is_control()
 }

@@ -58,7 +58,6 @@ pub struct TcpSide {
     pub unseen_bytes: u64,
     /// The last packet with payload not seen before.
     pub last_new: Option<(Timestamp, PacketNumber)>,
-    pub fin_at: Option<Timestamp>,
     newest: Timestamp,
     /// An acknowledgement that reaches too far to be believed at once.
     doubted: Option<SeqNumber>,
@@ -112,7 +111,7 @@ impl Tcp {
             self.acknowledge(sender, segment);
         }
         if kind == Kind::Repeats {
-            self.note(sender, b't');
+            self.history.note(sender, b't');
         }
         if new_bytes > 0 && self.speaker != Some(sender) {
             self.speaker = Some(sender);
@@ -129,29 +128,23 @@ impl Tcp {
         side.fin += u32::from(flags.has(TcpFlags::FIN));
         side.syn += u32::from(flags.has(TcpFlags::SYN));
         side.rst += u32::from(flags.has(TcpFlags::RST));
-        if segment.window == 0 && flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) == 0 {
+        if segment.window == 0 && !flags.is_control() {
             side.zero_window += 1;
-            self.note(sender, b'w');
+            self.history.note(sender, b'w');
         }
         if flags.has(TcpFlags::SYN) {
-            self.note(sender, if flags.has(TcpFlags::ACK) { b'h' } else { b's' });
+            self.history.note(sender, if flags.has(TcpFlags::ACK) { b'h' } else { b's' });
         } else if flags.has(TcpFlags::RST) {
-            self.note(sender, b'r');
+            self.history.note(sender, b'r');
         } else if packet.payload_bytes == 0 && !flags.has(TcpFlags::FIN) && flags.has(TcpFlags::ACK) {
-            self.note(sender, b'a');
+            self.history.note(sender, b'a');
         }
         if packet.payload_bytes > 0 && !flags.has(TcpFlags::RST) {
-            self.note(sender, b'd');
+            self.history.note(sender, b'd');
         }
         if flags.has(TcpFlags::FIN) && !flags.has(TcpFlags::RST) {
-            self.note(sender, b'f');
-            self.sides[sender].fin_at.get_or_insert(packet.time);
+            self.history.note(sender, b'f');
         }
-    }
-
-    /// Zeek's history: a letter per kind of event, once per side.
-    fn note(&mut self, side: Side, letter: u8) {
-        self.history.note(side, letter);
     }
 
     fn acknowledge(&mut self, sender: Side, segment: &Segment) {
@@ -358,6 +351,7 @@ impl TcpSide {
 }
 
 impl History {
+    /// A letter per kind of event, once per side.
     fn note(&mut self, side: Side, letter: u8) {
         let bit = 1 << (u32::from(letter.to_ascii_lowercase() - b'a') + 26 * side as u32);
         if self.seen & bit == 0 && usize::from(self.len) < self.letters.len() {

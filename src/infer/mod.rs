@@ -34,8 +34,6 @@ pub struct Case<'a> {
     pub sni: Option<&'a str>,
     /// Microseconds.
     pub start: i64,
-    pub c2s_packets: i64,
-    pub s2c_packets: i64,
     pub tcp_state: Option<TcpState>,
     pub handshake: bool,
     pub syn_rtt_ms: Option<f64>,

@@ -13,17 +13,17 @@ use super::Case;
 
 /// Flows within this time of each other are compared, in microseconds: one outage or one load is shared by them.
 const WINDOW: i64 = 300_000_000;
-/// How often a blocked name fails: boxes miss a few percent (D).
+/// How often a blocked name fails: boxes miss a few percent (by design).
 const BLOCKED_FAILS: f64 = 0.9;
 /// The most that comparison adds (by design), and the most that it takes away.
 const WEIGHT_MAX: f64 = 3.0;
 const WEIGHT_MIN: f64 = -4.0;
-/// A program hangs now and then; a name whose flows hang at least this often is another matter (D).
+/// A program hangs now and then; a name whose flows hang at least this often is another matter (by design).
 const REPEATED: usize = 2;
 /// Comparison over so many buckets of a minute on either side is a matched control.
 pub const BUCKETS_MIN: usize = 5;
 const BUCKET: i64 = 60_000_000;
-/// Signs of life this close before and after a silence leave little room for an outage, in microseconds (D).
+/// Signs of life this close before and after a silence leave little room for an outage, in microseconds (by design).
 const NEAR: i64 = 60_000_000;
 
 /// The kinds of failure, so that like is compared with like.

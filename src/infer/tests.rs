@@ -21,8 +21,6 @@ fn answered(start: i64, name: &'static str) -> Case<'static> {
         transport: Transport::Tcp,
         sni: Some(name),
         start,
-        c2s_packets: 8,
-        s2c_packets: 8,
         tcp_state: Some(TcpState::Sf),
         handshake: true,
         syn_rtt_ms: Some(40.0),

@@ -33,6 +33,16 @@ impl TcpFlags {
         self.0 & flag.0 != 0
     }
 
+    /// SYN, FIN or RST: the segment opens, closes or breaks.
+    pub fn is_control(self) -> bool {
+        self.has(Self::SYN) || self.ends()
+    }
+
+    /// FIN or RST.
+    pub fn ends(self) -> bool {
+        self.has(Self::FIN) || self.has(Self::RST)
+    }
+
     /// A SYN that opens: without ACK.
     pub fn is_opening(self) -> bool {
         self.has(Self::SYN) && !self.has(Self::ACK)

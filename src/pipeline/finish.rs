@@ -1,6 +1,7 @@
 //! The last step: every flow is judged as the runs are merged, the tables are written, and the result is put in place.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -36,12 +37,12 @@ pub fn finish(
         let damaged = captures.iter().filter_map(|capture| capture.error.clone());
         return Err(RunError::NothingRead { refused: refused.into_iter().chain(damaged).collect() });
     }
-    let mut last = LastStep::new(settings, &output, &learnt);
+    let mut last = LastStep::new(settings, &output, &learnt, flows.folder());
     let mut summary = Summary::new(inventory, refused, &captures, learnt.flows);
-    last.flows(flows, &mut summary)?;
-    last.findings_table()?;
-    last.captures_table(&captures)?;
     summary.run_id = last.run_id.clone();
+    last.flows(flows, &mut summary)?;
+    last.captures(&captures)?;
+    last.findings()?;
     let run = run_json(settings, &summary, &captures, inventory);
     summary.output = settings.output.display().to_string();
     output.commit(&["flows.parquet", "findings.parquet", "captures.parquet"].map(String::from), &run)?;
@@ -52,26 +53,26 @@ struct LastStep<'a> {
     output: &'a Output,
     judge: Judge<'a>,
     run_id: String,
-    metadata: Vec<(String, String)>,
-    findings: Spool,
+    metadata: HashMap<String, String>,
+    found: Spool,
     waiting: Vec<FindingRow>,
 }
 
 impl<'a> LastStep<'a> {
-    fn new(settings: &'a Settings, output: &'a Output, learnt: &'a Learnt) -> Self {
+    fn new(settings: &'a Settings, output: &'a Output, learnt: &'a Learnt, spool: &Path) -> Self {
         let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
         Self {
             output,
             judge: Judge { knowledge: &learnt.knowledge, weights: &settings.weights, prior: settings.prior },
             run_id: run_id(settings, learnt),
-            metadata: vec![
+            metadata: HashMap::from([
                 ("tamperscope.version".into(), env!("CARGO_PKG_VERSION").into()),
                 ("tamperscope.schema_version".into(), SCHEMA_VERSION.into()),
                 ("tamperscope.prior".into(), settings.prior.to_string()),
                 ("tamperscope.weights".into(), settings.weights.version.clone()),
                 ("tamperscope.catalog".into(), settings.catalog.date.clone()),
-            ],
-            findings: Spool::new("findings", output.staging(), Arc::new(schema), FINDINGS_KEY),
+            ]),
+            found: Spool::new("findings", spool, Arc::new(schema), FINDINGS_KEY),
             waiting: Vec::new(),
         }
     }
@@ -79,8 +80,7 @@ impl<'a> LastStep<'a> {
     /// Merges the runs of `flows`, judges each row, and writes the table.
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
         let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field));
-        let mut writer = self.writer("flows", fields.collect())?;
-        let schema = self.schema(FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).collect());
+        let mut writer = self.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
             let (judgements, findings): (Vec<Judgement>, Vec<Vec<FindingRow>>) = judged.into_iter().unzip();
@@ -89,9 +89,8 @@ impl<'a> LastStep<'a> {
             if self.waiting.len() >= FINDING_RUN_ROWS {
                 self.spool_findings()?;
             }
-            let observed = from_spool(FLOWS, rows.columns());
-            let columns: Vec<ArrayRef> = [self.run_ids(rows.num_rows())].into_iter().chain(observed).chain(batch(JUDGEMENT, &judgements)).collect();
-            writer.write(RecordBatch::try_new(schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?)
+            let columns = from_spool(FLOWS, rows.columns()).into_iter().chain(batch(JUDGEMENT, &judgements));
+            writer.write_columns(self.with_run_id(columns))
         })?;
         writer.finish()
     }
@@ -103,52 +102,45 @@ impl<'a> LastStep<'a> {
 
     fn spool_findings(&mut self) -> Result<(), TableError> {
         let rows = std::mem::take(&mut self.waiting);
-        let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
-        let run = RecordBatch::try_new(Arc::new(schema), spooled(FINDINGS, &rows.iter().collect::<Vec<_>>()))
-            .map_err(|source| TableError::Arrow { table: "findings", source })?;
-        self.findings.append(run)
+        let columns = spooled(FINDINGS, &rows.iter().collect::<Vec<_>>());
+        let run = RecordBatch::try_new(self.found.schema(), columns).map_err(|source| TableError::Arrow { table: "findings", source })?;
+        self.found.append(run)
     }
 
-    fn findings_table(&mut self) -> Result<(), TableError> {
+    fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
+        let mut writer = self.writer("captures", CAPTURES.iter().map(Column::field))?;
+        writer.write_columns(self.with_run_id(batch(CAPTURES, captures)))?;
+        writer.finish()
+    }
+
+    /// The last table: nothing is found any more.
+    fn findings(mut self) -> Result<(), TableError> {
         if !self.waiting.is_empty() {
             self.spool_findings()?;
         }
-        let fields: Vec<Field> = FINDINGS.iter().map(Column::field).collect();
-        let (mut writer, schema) = (self.writer("findings", fields.clone())?, self.schema(fields));
-        let spool = std::mem::replace(&mut self.findings, Spool::new("findings", self.output.staging(), schema.clone(), FINDINGS_KEY));
-        spool.merge(|rows| writer.write(self.with_run_id("findings", &schema, &from_spool(FINDINGS, rows.columns()))?))?;
+        let mut writer = self.writer("findings", FINDINGS.iter().map(Column::field))?;
+        let run_id = self.run_id;
+        self.found.merge(|rows| writer.write_columns(with_run_id(&run_id, from_spool(FINDINGS, rows.columns()))))?;
         writer.finish()
     }
 
-    fn captures_table(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
-        let fields: Vec<Field> = CAPTURES.iter().map(Column::field).collect();
-        let (mut writer, schema) = (self.writer("captures", fields.clone())?, self.schema(fields));
-        writer.write(self.with_run_id("captures", &schema, &batch(CAPTURES, captures))?)?;
-        writer.finish()
+    fn with_run_id(&self, columns: impl IntoIterator<Item = ArrayRef>) -> Vec<ArrayRef> {
+        with_run_id(&self.run_id, columns)
     }
 
-    fn with_run_id(&self, table: &'static str, schema: &Arc<Schema>, columns: &[ArrayRef]) -> Result<RecordBatch, TableError> {
-        let rows = columns.first().map_or(0, |column| column.len());
-        let columns = [self.run_ids(rows)].into_iter().chain(columns.iter().cloned()).collect();
-        RecordBatch::try_new(schema.clone(), columns).map_err(|source| TableError::Arrow { table, source })
-    }
-
-    fn run_ids(&self, rows: usize) -> ArrayRef {
-        Arc::new(std::iter::repeat_n(Some(self.run_id.as_str()), rows).collect::<StringArray>())
-    }
-
-    fn schema(&self, fields: Vec<Field>) -> Arc<Schema> {
-        let metadata: HashMap<String, String> = self.metadata.iter().cloned().collect();
-        Arc::new(Schema::new_with_metadata(with_run_id_field(fields), metadata))
-    }
-
-    fn writer(&self, table: &'static str, fields: Vec<Field>) -> Result<TableWriter, TableError> {
-        TableWriter::create(table, &self.output.staging().join(format!("{table}.parquet")), with_run_id_field(fields), &self.metadata)
+    fn writer(&self, table: &'static str, fields: impl Iterator<Item = Field>) -> Result<TableWriter, TableError> {
+        let fields: Vec<Field> = std::iter::once(Field::new("run_id", DataType::Utf8, false)).chain(fields).collect();
+        let schema = Schema::new_with_metadata(fields, self.metadata.clone());
+        TableWriter::create(table, &self.output.staging().join(format!("{table}.parquet")), Arc::new(schema))
     }
 }
 
-fn with_run_id_field(fields: Vec<Field>) -> Vec<Field> {
-    [Field::new("run_id", DataType::Utf8, false)].into_iter().chain(fields).collect()
+/// Puts the run before the columns of a row; there is at least one.
+fn with_run_id(run_id: &str, columns: impl IntoIterator<Item = ArrayRef>) -> Vec<ArrayRef> {
+    let mut columns: Vec<ArrayRef> = columns.into_iter().collect();
+    let rows = columns.first().map_or(0, |column| column.len());
+    columns.insert(0, Arc::new(std::iter::repeat_n(Some(run_id), rows).collect::<StringArray>()));
+    columns
 }
 
 /// The same for the same flows and settings, whatever files the packets came in.

@@ -140,8 +140,7 @@ impl Catalog {
     fn add_service(&mut self, service: &Service, sources: &BTreeMap<String, String>) -> Result<(), CatalogError> {
         let id: Arc<str> = service.id.as_str().into();
         for hosts in &service.hosts {
-            check_sources(service, &hosts.source, sources)?;
-            let membership = Membership { service: id.clone(), role: role(service, &hosts.role)? };
+            let membership = membership(service, &id, &hosts.role, &hosts.source, sources)?;
             for pattern in hosts.r#match.iter().filter(|_| !hosts.shared) {
                 let (table, name) = match pattern.strip_prefix('.') {
                     Some(suffix) => (&mut self.suffixes, suffix),
@@ -151,8 +150,7 @@ impl Catalog {
             }
         }
         for prefixes in &service.prefixes {
-            check_sources(service, &prefixes.source, sources)?;
-            let membership = Membership { service: id.clone(), role: role(service, &prefixes.role)? };
+            let membership = membership(service, &id, &prefixes.role, &prefixes.source, sources)?;
             for prefix in prefixes.v4.iter().chain(&prefixes.v6) {
                 let block: IpNet = prefix.parse().map_err(|_| CatalogError::Prefix { service: service.id.clone(), prefix: prefix.clone() })?;
                 if !prefixes.shared {
@@ -165,11 +163,13 @@ impl Catalog {
     }
 }
 
-fn role(service: &Service, word: &str) -> Result<Role, CatalogError> {
-    Role::from_word(word).ok_or_else(|| CatalogError::Role { service: service.id.clone(), role: word.into() })
-}
-
-fn check_sources(service: &Service, named: &[String], known: &BTreeMap<String, String>) -> Result<(), CatalogError> {
-    let unknown = named.iter().find(|name| !known.contains_key(name.split(':').next().unwrap_or(name)));
-    unknown.map_or(Ok(()), |name| Err(CatalogError::Source { service: service.id.clone(), source_name: name.clone() }))
+/// What an entry makes its hosts, once its role and its sources are known ones.
+fn membership(service: &Service, id: &Arc<str>, role: &str, named: &[String], known: &BTreeMap<String, String>) -> Result<Membership, CatalogError> {
+    if let Some(name) = named.iter().find(|name| !known.contains_key(name.split(':').next().unwrap_or(name))) {
+        return Err(CatalogError::Source { service: service.id.clone(), source_name: name.clone() });
+    }
+    match Role::from_word(role) {
+        Some(role) => Ok(Membership { service: id.clone(), role }),
+        None => Err(CatalogError::Role { service: service.id.clone(), role: role.into() }),
+    }
 }

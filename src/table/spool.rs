@@ -41,6 +41,15 @@ impl Spool {
         Self { table, folder: folder.into(), schema, key, runs: Mutex::default(), named: AtomicUsize::new(0) }
     }
 
+    /// Where the runs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
     /// Sorts rows and writes them as a run. From any thread.
     pub fn append(&self, rows: RecordBatch) -> Result<(), TableError> {
         let run = self.named.fetch_add(1, Ordering::Relaxed);

@@ -1,12 +1,10 @@
 //! One Parquet file: row groups of a fixed number of rows, every column of a group encoded on its own core.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
@@ -37,8 +35,7 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
-    pub fn create(table: &'static str, path: &Path, fields: Vec<Field>, metadata: &[(String, String)]) -> Result<Self, TableError> {
-        let schema = Arc::new(Schema::new_with_metadata(fields, metadata.iter().cloned().collect::<HashMap<_, _>>()));
+    pub fn create(table: &'static str, path: &Path, schema: SchemaRef) -> Result<Self, TableError> {
         let file = File::create(path).map_err(|source| TableError::Io { path: path.into(), source })?;
         let parquet = |source| TableError::Parquet { table, source };
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(&schema))).map_err(parquet)?;
@@ -46,8 +43,15 @@ impl TableWriter {
         Ok(Self { table, schema, file, groups, written_groups: 0, open: Vec::new(), open_rows: 0 })
     }
 
-    /// Appends rows; row groups are cut by number of rows only.
-    pub fn write(&mut self, mut batch: RecordBatch) -> Result<(), TableError> {
+    /// Appends rows, a column each, in the order of the schema.
+    pub fn write_columns(&mut self, columns: Vec<ArrayRef>) -> Result<(), TableError> {
+        let table = self.table;
+        let rows = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table, source })?;
+        self.write(rows)
+    }
+
+    /// Row groups are cut by number of rows only.
+    fn write(&mut self, mut batch: RecordBatch) -> Result<(), TableError> {
         while self.open_rows + batch.num_rows() >= ROW_GROUP_ROWS {
             let room = ROW_GROUP_ROWS - self.open_rows;
             self.encode(&batch.slice(0, room)).map_err(self.error())?;

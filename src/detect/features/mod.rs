@@ -12,7 +12,7 @@ pub use silence::Silence;
 
 use crate::flow::{PacketRecord, Tcp};
 use crate::model::words::Gate;
-use crate::model::{Direction, SeqNumber, Side, Span};
+use crate::model::{Direction, Side, Span};
 use crate::shard::{Conversation, Facts};
 
 /// A TCP conversation with its features, as the items see it.
@@ -80,8 +80,8 @@ impl<'a> TcpView<'a> {
         self.facts().and_then(|facts| facts.client_hello.as_ref()).is_some_and(|(side, hello)| *side == self.client() && hello.fact.sni.is_some())
     }
 
-    /// Changes of the speaking side, payload counted, after which an exchange over this protocol has gone through: for TLS 1.3 hello, hello, request,
-    /// answer; for earlier versions one exchange of handshake messages more, unless resumed (RFC 8446 figure 1, RFC 5246 figures 1 and 2).
+    /// Changes of the speaking side, payload counted, after which an exchange over this protocol has gone through: for TLS hello, hello, request, answer
+    /// (RFC 8446 figure 1; the full handshake of earlier versions, RFC 5246 figure 1, takes two more, which are not waited for).
     pub fn turns_of_an_exchange(&self) -> u32 {
         if self.facts().is_some_and(|facts| facts.client_hello.is_some()) { 4 } else { 2 }
     }
@@ -90,9 +90,4 @@ impl<'a> TcpView<'a> {
     pub fn exchange_went_through(&self) -> bool {
         self.tcp.turns() >= self.turns_of_an_exchange()
     }
-}
-
-/// The end of the stream bytes that one message takes.
-fn message_end(start: SeqNumber, stream_bytes: u32) -> SeqNumber {
-    start.plus(stream_bytes)
 }

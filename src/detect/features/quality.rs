@@ -1,6 +1,6 @@
 //! Gates of capture quality (limits by design): what a flow fails is not claimed of it.
 
-use crate::flow::{PacketRecord, limits};
+use crate::flow::PacketRecord;
 use crate::model::words::Gate;
 use crate::model::{Direction, Span};
 
@@ -42,5 +42,3 @@ fn has_oversized_segments(view: &TcpView<'_>) -> bool {
         limit.is_some_and(|mss| view.conversation.flow.volume[view.side(direction)].payload_max > u32::from(mss))
     })
 }
-
-const _: () = assert!(limits::SNAP_CHECKED_PACKETS == 10, "section 1.5 names the first ten payload packets");

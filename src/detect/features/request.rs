@@ -5,7 +5,7 @@ use crate::model::words::PayloadFate;
 use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
 use crate::packet::TcpFlags;
 
-use super::{TcpView, message_end};
+use super::TcpView;
 
 /// A reset by the client this long after its request is a client that gave up waiting.
 const GAVE_UP: Span = Span::from_secs(3);
@@ -41,7 +41,7 @@ impl Request {
         let first = view.sent(Direction::ClientToServer).find(|record| record.new_bytes > 0)?;
         let hello = view.facts().and_then(|facts| facts.client_hello.as_ref()).filter(|(side, _)| *side == view.client());
         let start = view.tcp.stream_start(view.client()).unwrap_or(first.seq);
-        let end = hello.map_or(first.payload_end(), |(_, hello)| message_end(start, hello.fact.stream_bytes));
+        let end = hello.map_or(first.payload_end(), |(_, hello)| start.plus(hello.fact.stream_bytes));
         let overlaps = |record: &&PacketRecord| {
             record.payload_bytes > 0 && !record.is_reset() && end.is_after(record.seq) && record.payload_end().is_after(start)
         };
@@ -94,5 +94,5 @@ impl Request {
 
 /// Nothing but an acknowledgement: what a receiver sends for bytes behind a hole.
 fn is_plain_ack(record: &PacketRecord) -> bool {
-    record.payload_bytes == 0 && record.flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) == 0
+    record.payload_bytes == 0 && !record.flags.is_control()
 }

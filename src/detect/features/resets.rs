@@ -31,7 +31,6 @@ pub struct Reset {
     pub time: Timestamp,
     pub seq: SeqNumber,
     pub ack: Option<SeqNumber>,
-    pub payload_bytes: u32,
     pub form: Form,
     /// Behind the highest byte that its claimed sender had sent before; none where that was nothing.
     pub sender_next: Option<SeqNumber>,
@@ -64,7 +63,6 @@ impl Reset {
             time: reset.time,
             seq: reset.seq,
             ack: reset.flags.has(TcpFlags::ACK).then_some(reset.ack),
-            payload_bytes: reset.payload_bytes,
             form: form(view, reset, before, sender_next),
             sender_next,
             peer_acked: acks().reduce(SeqNumber::max),

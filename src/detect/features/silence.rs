@@ -44,7 +44,7 @@ impl Silence {
             Outstanding::TlsRecord => last?.time,
             _ => pending_since(view, waiting).into_iter().chain(first_unanswered).min()?,
         };
-        let gave_up = waits().find(|record| record.flags.0 & (TcpFlags::FIN.0 | TcpFlags::RST.0) != 0).map(|record| record.time);
+        let gave_up = waits().find(|record| record.flags.ends()).map(|record| record.time);
         let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end()));
         let end = if owed == Outstanding::ClientUnacked { end.max(waits().map(|record| record.time).max().unwrap_or(end)) } else { end };
         Some(Self {
@@ -88,26 +88,28 @@ fn last_payload<'a>(view: &TcpView<'a>, direction: Direction) -> Option<&'a Pack
 }
 
 /// What was owed at the end of the flow. A FIN counts like a byte: its acknowledgement is owed as well.
-pub fn outstanding(view: &TcpView<'_>) -> Outstanding {
+fn outstanding(view: &TcpView<'_>) -> Outstanding {
     let unacked = |direction: Direction| {
         let (sender, receiver) = (&view.tcp.sides[view.side(direction)], &view.tcp.sides[view.side(direction.opposite())]);
         let end = if sender.fin > 0 { sender.next } else { sender.payload_end() };
         sender.new_payload_bytes > 0 && end.is_some_and(|end| receiver.acked.is_none_or(|acked| end.is_after(acked)))
     };
-    let last_new = |direction| view.tcp.sides[view.side(direction)].last_new;
     if unacked(Direction::ClientToServer) {
         return Outstanding::ClientUnacked;
     }
     if unacked(Direction::ServerToClient) {
         return Outstanding::ServerUnacked;
     }
+    let spoke = |direction| view.tcp.sides[view.side(direction)].last_new.is_some();
+    if view.tcp.closed_by_both() && spoke(Direction::ClientToServer) && spoke(Direction::ServerToClient) {
+        return Outstanding::Nothing; // the last word of the client was a farewell, a TLS close_notify for example
+    }
     let closed = view.tcp.sides[view.side(Direction::ServerToClient)].fin > 0 || view.tcp.reset_seen();
-    match (last_new(Direction::ClientToServer), last_new(Direction::ServerToClient)) {
-        // Both have closed and acknowledged all: the last word of the client was a farewell, a TLS close_notify for example.
-        (Some(_), Some(_)) if view.tcp.closed_by_both() => Outstanding::Nothing,
-        _ if inside_record(view) && !closed => Outstanding::TlsRecord,
-        (Some((asked, _)), Some((answered, _))) if asked > answered => Outstanding::RequestPending,
-        (Some(_), None) => Outstanding::RequestPending,
-        _ => Outstanding::Nothing,
+    if inside_record(view) && !closed {
+        Outstanding::TlsRecord
+    } else if pending_since(view, Direction::ClientToServer).is_some() {
+        Outstanding::RequestPending
+    } else {
+        Outstanding::Nothing
     }
 }
