@@ -4,7 +4,7 @@
 //! merging runs, judgement, the disk. Unit: records, packets, hellos or rows per second; the bytes of the sample are the same in every run.
 
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use divan::Bencher;
@@ -26,7 +26,7 @@ fn main() {
 /// All records of a sample in one round.
 fn round(name: &str) -> Round {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
-    let inventory = capture::find(&[path], &SourceRules::default());
+    let inventory = capture::find(&[path], &SourceRules::default(), Path::new("nowhere"));
     let mut round = Round::default();
     assert!(SourceReader::new(&inventory.sources[0], 64 * 1024 * 1024).fill(&mut round), "the sample has packets");
     round

@@ -10,7 +10,7 @@ use common::*;
 use tamperscope::capture::SourceRules;
 use tamperscope::flow::Timeouts;
 use tamperscope::infer::Weights;
-use tamperscope::pipeline::{self, RunError, Settings};
+use tamperscope::pipeline::{Job, RunError, Settings};
 use tamperscope::service::Catalog;
 
 /// Accounts by source, for a flow may have packets in several files. Interfaces of one file are sources of their own (`name#1`) and count with it.
@@ -94,7 +94,7 @@ fn accounts_hold_of(bytes: &[u8], what: &str) -> bool {
     let (input, output) = (place.path().join("mutant.pcap"), place.path().join("out"));
     fs::write(&input, bytes).expect("a file");
     let settings = settings(&input, &output);
-    match pipeline::run(&settings, pipeline::find(&settings), &|_, _| {}) {
+    match Job::prepare(&settings).and_then(|job| job.run(&|_, _| {})) {
         Ok(_) => assert_accounts_hold(&output, what),
         Err(RunError::NothingRead { .. }) => return false,
         Err(other) => panic!("{what}: {other}"),

@@ -235,12 +235,16 @@ fn a_cut_capture_gives_what_it_has_and_says_where_it_ends() {
 }
 
 #[test]
-fn a_damaged_capture_gives_what_stands_before_the_damage() {
+fn a_damaged_capture_gives_what_stands_before_the_damage_and_behind_it() {
     let place = Place::with(&[("a.pcap", damaged())]);
     let ran = place.analyze(&["a.pcap"]);
     assert_eq!(ran.code, Some(3), "{}", ran.err);
     assert!(ran.err.contains("record 6 at byte "), "{}", ran.err);
-    assert_eq!(number(&rows(&place.out(), "flows")[0], "c2s_packets"), 3);
+    let flow = &rows(&place.out(), "flows")[0];
+    let whole = exchange(51_000).records.len() as i64;
+    assert_eq!(number(flow, "c2s_packets") + number(flow, "s2c_packets"), whole - 1, "one record is lost");
+    let capture = &rows(&place.out(), "captures")[0];
+    assert_eq!((number(capture, "packets"), &capture["complete"]), (whole - 1, &Value::Bool(false)));
 }
 
 #[test]

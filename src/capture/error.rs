@@ -16,10 +16,26 @@ pub enum CaptureError {
     /// The file ends inside a record. Record 0 is the header of the file.
     #[error("{}: record {record} at byte {offset} says {claimed} bytes, {left} are left", .path.display())]
     CutOff { path: PathBuf, record: u64, offset: u64, claimed: u32, left: u64 },
-    #[error("{}: record {record} at byte {offset}: {what}", .path.display())]
-    Damaged { path: PathBuf, record: u64, offset: u64, what: Flaw },
+    /// The first damaged place, and what was passed over in all of them; reading went on behind each.
+    #[error("{}: record {record} at byte {offset}: {what}; {skipped} bytes skipped{}", .path.display(), in_places(*.places))]
+    Damaged { path: PathBuf, record: u64, offset: u64, what: Flaw, skipped: u64, places: u64 },
+    /// At this byte of the file as it is stored.
+    #[error("{}: {codec} data cannot be read on at byte {offset}: {source}", .path.display())]
+    Packed { path: PathBuf, codec: &'static str, offset: u64, source: io::Error },
+    #[error("{}: {} while it was read, from {before} to {after} bytes", .path.display(), if .after > .before { "grew" } else { "shrank" })]
+    Changed { path: PathBuf, before: u64, after: u64 },
+    #[error("{}: the archive cannot be read on: {source}", .path.display())]
+    Archive { path: PathBuf, source: io::Error },
+    #[error("{}: an archive without a capture", .path.display())]
+    NothingInside { path: PathBuf },
+    #[error("{}: no file fits", .path.display())]
+    NothingFits { path: PathBuf },
     #[error("{}: not read: more than {most} files in one run", .path.display())]
     TooManyFiles { path: PathBuf, most: usize },
+}
+
+fn in_places(places: u64) -> String {
+    if places > 1 { format!(" in {places} places") } else { String::new() }
 }
 
 /// What a damaged record claims that cannot be true.
@@ -27,6 +43,8 @@ pub enum CaptureError {
 pub enum Flaw {
     #[error("claims {captured} captured bytes, the most this file can hold is {most}")]
     TooLong { captured: u32, most: u32 },
+    #[error("claims {captured} captured bytes, behind which no record follows")]
+    NoRecord { captured: u32 },
     #[error("a block of {length} bytes: not a multiple of 4 from 12 bytes to 64 MiB")]
     BlockLength { length: u32 },
     #[error("a block of {length} bytes that ends as one of {trailing}")]
@@ -87,7 +105,12 @@ mod tests {
         let cut = CaptureError::CutOff { path: "a.pcap".into(), record: 3, offset: 1_540, claimed: 1_516, left: 20 };
         assert_eq!(cut.to_string(), "a.pcap: record 3 at byte 1540 says 1516 bytes, 20 are left");
         let what = Flaw::TrailingLength { length: 32, trailing: 36 };
-        let damaged = CaptureError::Damaged { path: "a.pcap".into(), record: 3, offset: 1_540, what };
-        assert_eq!(damaged.to_string(), "a.pcap: record 3 at byte 1540: a block of 32 bytes that ends as one of 36");
+        let damaged = |places| CaptureError::Damaged { path: "a.pcap".into(), record: 3, offset: 1_540, what, skipped: 32, places };
+        assert_eq!(damaged(1).to_string(), "a.pcap: record 3 at byte 1540: a block of 32 bytes that ends as one of 36; 32 bytes skipped");
+        assert!(damaged(2).to_string().ends_with("; 32 bytes skipped in 2 places"));
+        let grown = CaptureError::Changed { path: "a.pcap".into(), before: 10, after: 12 };
+        assert_eq!(grown.to_string(), "a.pcap: grew while it was read, from 10 to 12 bytes");
+        let packed = CaptureError::Packed { path: "a.pcap.gz".into(), codec: "gzip", offset: 99, source: io::Error::other("bad block") };
+        assert_eq!(packed.to_string(), "a.pcap.gz: gzip data cannot be read on at byte 99: bad block");
     }
 }

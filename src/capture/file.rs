@@ -1,13 +1,13 @@
 //! One file from its first byte to its last: pieces read and hashed, whole records taken, the rest carried over.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::content::{Content, Ending};
 use super::error::{CaptureError, FirstBytes};
+use super::inventory::CaptureFile;
 use super::magic::{Format, SNIFF_BYTES, sniff};
-use super::reader::{Round, is_standard_input};
-use super::scan::{Across, Scanner, Sink, Stop, Tally};
+use super::reader::Round;
+use super::scan::{Across, Damage, Scanner, Sink, Stop, Tally};
 use crate::model::{FileId, Timestamp};
 
 /// Asked of the system at once: calls cost nothing beside it, and what is hashed right after is still in the cache.
@@ -20,6 +20,9 @@ pub struct FileReport {
     pub path: PathBuf,
     /// `pcap` or `pcapng`.
     pub format: Option<&'static str>,
+    /// What it is packed in, outermost first.
+    pub packing: Vec<&'static str>,
+    /// As they are stored.
     pub bytes: u64,
     pub packets: u64,
     /// The earliest time of any packet.
@@ -35,28 +38,19 @@ pub struct FileReport {
     pub error: Option<CaptureError>,
     /// Packets of which less was captured than was on the wire.
     pub truncated_packets: u64,
+    /// Packets that were lost before they could be captured; none where the capture does not tell.
+    pub dropped: Option<u64>,
+    /// How often the clock of the machine was set.
+    pub clock_steps: u64,
     /// `blake3:` and the hash of all bytes of the file; none where not all could be read.
     pub content_hash: Option<String>,
 }
 
 impl FileReport {
     /// Of a file that could not even be opened.
-    pub(super) fn unread(file: FileId, path: PathBuf, error: CaptureError) -> Self {
-        Self {
-            file,
-            path,
-            format: None,
-            bytes: 0,
-            packets: 0,
-            first_time: None,
-            last_time: None,
-            link_types: Vec::new(),
-            snaplen: None,
-            complete: false,
-            error: Some(error),
-            truncated_packets: 0,
-            content_hash: None,
-        }
+    pub(super) fn unread(file: CaptureFile, error: CaptureError) -> Self {
+        let reader = FileReader { error: Some(error), ..FileReader::new(&file, None) };
+        reader.finish()
     }
 }
 
@@ -64,16 +58,17 @@ impl FileReport {
 pub(super) struct FileReader {
     file: FileId,
     path: PathBuf,
-    input: Box<dyn Read + Send>,
-    hasher: Option<blake3::Hasher>,
+    /// None once it has failed, or where it could not be opened.
+    content: Option<Box<dyn Content>>,
+    ending: Ending,
+    packing: Vec<&'static str>,
     format: Option<Format>,
     scanner: Option<Scanner>,
     tally: Tally,
     /// The unfinished record at the end of the last round, and how long it says it is.
     carry: Vec<u8>,
     wanted: usize,
-    /// Bytes read, and those of them that were whole records.
-    read: u64,
+    /// Bytes of the content that were whole records or passed over.
     taken: u64,
     ended: bool,
     done: bool,
@@ -81,37 +76,24 @@ pub(super) struct FileReader {
 }
 
 impl FileReader {
-    pub(super) fn open(file: FileId, path: &Path) -> Result<Self, CaptureError> {
-        let input: Box<dyn Read + Send> = if is_standard_input(path) {
-            Box::new(io::stdin())
-        } else {
-            Box::new(File::open(path).map_err(|source| CaptureError::Io { path: path.to_path_buf(), source })?)
-        };
-        Ok(Self::new(file, path, input))
-    }
-
-    pub(super) fn new(file: FileId, path: &Path, input: Box<dyn Read + Send>) -> Self {
+    pub(super) fn new(file: &CaptureFile, content: Option<Box<dyn Content>>) -> Self {
+        let opened = content.iter().flat_map(|content| content.packing());
         Self {
-            file,
-            path: path.to_path_buf(),
-            input,
-            hasher: Some(blake3::Hasher::new()),
+            file: file.id,
+            path: file.path.clone(),
+            packing: file.archive.iter().copied().chain(opened).collect(),
+            content,
+            ending: Ending::default(),
             format: None,
             scanner: None,
             tally: Tally::new(),
             carry: Vec::new(),
             wanted: SNIFF_BYTES,
-            read: 0,
             taken: 0,
             ended: false,
             done: false,
             error: None,
         }
-    }
-
-    /// Spares the hash where only times are asked for.
-    pub(super) fn unhashed(self) -> Self {
-        Self { hasher: None, ..self }
     }
 
     /// The next records; false once the file has no more.
@@ -129,7 +111,7 @@ impl FileReader {
     fn read_round(&mut self, bytes: &mut Vec<u8>, round_bytes: usize) -> usize {
         let carried = self.carry.len();
         // What a record claims is believed only as fast as bytes arrive: a lie of 64 MiB in a small file costs nothing.
-        let target = round_bytes.max(self.wanted.min(carried.saturating_mul(2)));
+        let target = round_bytes.max(self.wanted.min(carried.saturating_mul(2))).max(carried + 1);
         if bytes.len() < target {
             *bytes = vec![0; target]; // fresh pages are zero already: nothing is written that a read does not overwrite
         }
@@ -143,23 +125,17 @@ impl FileReader {
     }
 
     fn read_piece(&mut self, piece: &mut [u8]) -> usize {
-        match self.input.read(piece) {
-            Ok(0) => self.ended = true,
+        match self.content.as_mut().map_or(Ok(0), |content| content.read(piece)) {
             Ok(count) => {
-                self.read += count as u64;
-                if let Some(hasher) = &mut self.hasher {
-                    hasher.update(&piece[..count]);
-                }
-                return count;
+                self.ended = count == 0;
+                count
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(source) => {
-                self.error = Some(CaptureError::Io { path: self.path.clone(), source });
-                self.hasher = None;
+            Err(error) => {
+                self.fail(error.of_file(&self.path));
                 self.ended = true;
+                0
             }
         }
-        0
     }
 
     /// Takes the whole records of the round and decides how the file goes on.
@@ -169,24 +145,22 @@ impl FileReader {
             return;
         }
         let Some(scanner) = &mut self.scanner else { return };
-        let mut sink = Sink { file: self.file, records: &mut round.records, tally: &mut self.tally, across };
-        let (used, stop) = scanner.scan(bytes, &mut sink);
+        let mut sink = Sink { file: self.file, records: &mut round.records, tally: &mut self.tally, across, base: self.taken };
+        let (used, stop) = scanner.scan(bytes, self.ended, &mut sink);
         self.taken += used as u64;
         let rest = &bytes[used..];
         match stop {
-            Stop::More(_) if self.ended && (rest.is_empty() || self.error.is_some()) => self.done = true,
-            Stop::More(claimed) if self.ended => {
-                let (path, left) = (self.path.clone(), rest.len() as u64);
-                self.fail(CaptureError::CutOff { path, record: self.record(), offset: self.taken, claimed, left });
-            }
             Stop::More(claimed) => {
                 self.wanted = claimed as usize;
                 self.carry.clear();
                 self.carry.extend_from_slice(rest);
             }
-            Stop::Damaged(what) => {
-                self.fail(CaptureError::Damaged { path: self.path.clone(), record: self.record(), offset: self.taken, what });
+            Stop::Cut(claimed) => {
+                let (path, left) = (self.path.clone(), rest.len() as u64);
+                self.fail(CaptureError::CutOff { path, record: self.record(), offset: self.taken, claimed, left });
+                self.done = true;
             }
+            Stop::End | Stop::Another(_) => self.done = true,
         }
     }
 
@@ -196,6 +170,7 @@ impl FileReader {
         self.scanner = self.format.map(Scanner::new);
         if self.scanner.is_none() {
             let path = self.path.clone();
+            self.done = true;
             self.fail(if bytes.is_empty() {
                 CaptureError::Empty { path }
             } else {
@@ -210,32 +185,44 @@ impl FileReader {
         if self.taken == 0 { 0 } else { self.tally.packets + 1 }
     }
 
-    /// Ends the file here. The rest is read for the hash alone. The first error stands.
+    /// The first error stands.
     fn fail(&mut self, error: CaptureError) {
-        self.done = true;
         self.error.get_or_insert(error);
-        let mut piece = vec![0; if self.ended || self.hasher.is_none() { 0 } else { READ_BYTES }];
-        while !self.ended && !piece.is_empty() {
-            self.read_piece(&mut piece);
-        }
     }
 
-    pub(super) fn finish(self) -> FileReport {
+    pub(super) fn finish(mut self) -> FileReport {
+        if let Some(content) = self.content.take() {
+            self.ending = content.finish();
+        }
+        let error = self.damage().or(self.error).or(self.ending.changed.map(|(before, after)| CaptureError::Changed {
+            path: self.path.clone(),
+            before,
+            after,
+        }));
         FileReport {
             file: self.file,
             path: self.path,
             format: self.format.map(Format::word),
-            bytes: self.read,
+            packing: self.packing,
+            bytes: self.ending.bytes,
             packets: self.tally.packets,
             first_time: self.tally.first_time(),
             last_time: self.tally.last_time(),
+            complete: error.is_none(),
+            error,
+            truncated_packets: self.tally.truncated,
+            dropped: self.tally.dropped(),
+            clock_steps: self.tally.clock_steps,
             link_types: self.tally.link_types,
             snaplen: self.tally.snaplen,
-            complete: self.error.is_none(),
-            error: self.error,
-            truncated_packets: self.tally.truncated,
-            content_hash: self.hasher.map(|hasher| format!("blake3:{}", hasher.finalize().to_hex())),
+            content_hash: self.ending.content_hash,
         }
+    }
+
+    /// What was damaged comes before what ended the file: it was met first.
+    fn damage(&self) -> Option<CaptureError> {
+        let Damage { record, offset, what, places, skipped } = self.tally.damage?;
+        Some(CaptureError::Damaged { path: self.path.clone(), record, offset, what, skipped, places })
     }
 }
 

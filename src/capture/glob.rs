@@ -2,6 +2,11 @@
 //!
 //! `*` crosses folders: a capture point is usually a folder with more folders in it. In brackets `a-z` is a range, `!` or `^` negates.
 
+/// Whether a path means more than one file.
+pub(super) fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
 /// Whether the whole path fits the pattern.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let (pattern, path): (Vec<char>, Vec<char>) = (pattern.chars().collect(), path.chars().collect());

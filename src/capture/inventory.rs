@@ -1,17 +1,93 @@
 //! What there is to read: inputs in, sources out.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+use super::content::Opened;
 use super::error::CaptureError;
 use super::series;
 use super::walk::Walk;
 use crate::model::FileId;
 
-/// A file to read. The path `-` is standard input.
+/// A capture to read: a file, a member of an archive (whose path goes on inside it), or standard input (`-`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaptureFile {
     pub id: FileId,
     pub path: PathBuf,
+    pub(super) place: Place,
+    /// What it is packed in before it is opened: the words of its archive, outermost first.
+    pub(super) archive: Vec<&'static str>,
+    pub(super) is_compressed: bool,
+}
+
+/// Where the bytes of a capture are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Under its path.
+    File,
+    /// In an archive, as they are.
+    Member { archive: PathBuf, start: u64, length: u64 },
+    /// In an archive that cannot be read at any place, and so taken out of it.
+    Unpacked(PathBuf),
+    /// In a stream that was opened already: nobody can look into it twice.
+    Stream(Stream),
+}
+
+/// A stream until somebody reads it.
+#[derive(Clone)]
+pub(super) struct Stream(Arc<Mutex<Option<Opened>>>);
+
+impl Stream {
+    pub(super) fn new(opened: Opened) -> Self {
+        Self(Arc::new(Mutex::new(Some(opened))))
+    }
+
+    pub(super) fn take(&self) -> Option<Opened> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Stream")
+    }
+}
+
+/// A stream is only itself.
+impl PartialEq for Stream {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Stream {}
+
+impl CaptureFile {
+    /// Of the file system.
+    pub fn at(id: FileId, path: &Path) -> Self {
+        Self { id, path: path.to_path_buf(), place: Place::File, archive: Vec::new(), is_compressed: false }
+    }
+
+    /// Whether reading it takes work that is worth doing ahead.
+    pub fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.place, Place::Stream(_))
+    }
+
+    /// Bytes to be read, where that is known beforehand.
+    pub fn stored_bytes(&self) -> Option<u64> {
+        let size = |path: &Path| std::fs::metadata(path).ok().map(|metadata| metadata.len());
+        match &self.place {
+            Place::File => size(&self.path),
+            Place::Unpacked(path) => size(path),
+            Place::Member { length, .. } => Some(*length),
+            Place::Stream(_) => None,
+        }
+    }
 }
 
 /// One capture point: one file, or one rotated series in time order.
@@ -40,9 +116,10 @@ pub struct Inventory {
     pub warnings: Vec<String>,
 }
 
-/// Finds the captures among the inputs (files, folders, `-`) and puts them into sources.
-pub fn find(inputs: &[PathBuf], rules: &SourceRules) -> Inventory {
-    let mut walk = Walk::default();
+/// Finds the captures among the inputs (files, folders, patterns, `-`) and puts them into sources. Members of archives that cannot be read at any
+/// place are taken out of them into the folder `unpack_to`, which has to outlive the reading.
+pub fn find(inputs: &[PathBuf], rules: &SourceRules, unpack_to: &Path) -> Inventory {
+    let mut walk = Walk::new(unpack_to);
     for input in inputs {
         walk.input(input);
     }
@@ -77,7 +154,7 @@ mod tests {
     }
 
     fn found(folder: &tempfile::TempDir, rules: &SourceRules) -> Vec<(String, Vec<String>)> {
-        sources(&find(&[folder.path().to_path_buf()], rules), folder.path())
+        sources(&find(&[folder.path().to_path_buf()], rules, Path::new("nowhere")), folder.path())
     }
 
     fn named(list: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
@@ -115,7 +192,7 @@ mod tests {
     fn the_command_line_may_say_what_a_source_is() {
         let folder = folder(&[("a/1.pcap", &[30]), ("a/x.pcap", &[10]), ("b.pcap", &[20]), ("c.pcap", &[5])]);
         let rules = SourceRules { named: vec![("probe".into(), "*/a/*".into()), ("none".into(), "nowhere/*".into())], one_source: false };
-        let inventory = find(&[folder.path().to_path_buf()], &rules);
+        let inventory = find(&[folder.path().to_path_buf()], &rules, Path::new("nowhere"));
         assert_eq!(sources(&inventory, folder.path()), named(&[("probe", &["a/x.pcap", "a/1.pcap"]), ("b", &["b.pcap"]), ("c", &["c.pcap"])]));
         assert_eq!(inventory.warnings, ["--source none=nowhere/*: no file fits"]);
         let one = SourceRules { one_source: true, ..SourceRules::default() };
@@ -127,9 +204,9 @@ mod tests {
         let folder = folder(&[("notes.txt", &[]), ("x.pcap", &[1])]);
         let path = |name: &str| folder.path().join(name);
         fs::write(path("empty.pcap"), b"").expect("a file");
-        let met = find(&[folder.path().to_path_buf()], &SourceRules::default());
+        let met = find(&[folder.path().to_path_buf()], &SourceRules::default(), Path::new("nowhere"));
         assert_eq!((met.sources.len(), met.skipped, met.refused.len()), (1, 2, 0));
-        let named = find(&[path("notes.txt"), path("empty.pcap"), path("gone.pcap")], &SourceRules::default());
+        let named = find(&[path("notes.txt"), path("empty.pcap"), path("gone.pcap")], &SourceRules::default(), Path::new("nowhere"));
         let says: Vec<String> = named.refused.iter().map(|error| error.to_string().replace(&format!("{}/", folder.path().display()), "")).collect();
         assert_eq!(says[..2], ["notes.txt: not a capture: first bytes are 61 20 74 65", "empty.pcap: empty file"]);
         assert!(says[2].starts_with("gone.pcap: ") && matches!(named.refused[2], CaptureError::Io { .. }));
@@ -139,15 +216,9 @@ mod tests {
     fn a_file_given_twice_is_read_once_and_said_so() {
         let folder = folder(&[("x.pcap", &[1])]);
         let path = folder.path().join("x.pcap");
-        let inventory = find(&[path.clone(), folder.path().to_path_buf()], &SourceRules::default());
+        let inventory = find(&[path.clone(), folder.path().to_path_buf()], &SourceRules::default(), Path::new("nowhere"));
         assert_eq!(sources(&inventory, folder.path()), named(&[("x", &["x.pcap"])]));
         assert_eq!(inventory.warnings, [format!("{}: given twice, read once", path.display())]);
-    }
-
-    #[test]
-    fn standard_input_is_a_source_of_its_own() {
-        let inventory = find(&["-".into()], &SourceRules::default());
-        assert_eq!(inventory.sources, [Source { name: "-".into(), files: vec![CaptureFile { id: FileId(0), path: "-".into() }] }]);
     }
 
     #[cfg(unix)]
@@ -155,7 +226,7 @@ mod tests {
     fn links_in_a_circle_end_the_walk_silently() {
         let folder = folder(&[("a/x.pcap", &[1])]);
         std::os::unix::fs::symlink(folder.path(), folder.path().join("a/back")).expect("a link");
-        let inventory = find(&[folder.path().to_path_buf()], &SourceRules::default());
+        let inventory = find(&[folder.path().to_path_buf()], &SourceRules::default(), Path::new("nowhere"));
         assert_eq!(sources(&inventory, folder.path()), named(&[("x", &["a/x.pcap"])]));
         assert!(inventory.warnings.is_empty() && inventory.refused.is_empty());
     }

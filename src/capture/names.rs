@@ -130,8 +130,8 @@ mod tests {
     use crate::model::FileId;
 
     fn draft(path: &str, relative: &str, kind: Kind) -> Draft {
-        let file = CaptureFile { id: FileId(0), path: path.into() };
-        Draft { files: vec![Found { file, relative: relative.into(), stream: false }], kind }
+        let file = CaptureFile::at(FileId(0), Path::new(path));
+        Draft { files: vec![Found { file, relative: relative.into() }], kind }
     }
 
     #[test]

@@ -37,6 +37,14 @@ impl Order {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn u64(self, bytes: [u8; 8]) -> u64 {
+        match self {
+            Self::Little => u64::from_le_bytes(bytes),
+            Self::Big => u64::from_be_bytes(bytes),
+        }
+    }
+
     /// The word at `offset`, if it is there.
     #[inline(always)]
     pub(super) fn u32_at(self, bytes: &[u8], offset: usize) -> Option<u32> {

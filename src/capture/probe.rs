@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 
+use super::content;
 use super::file::FileReader;
+use super::inventory::CaptureFile;
 use super::magic::sniff;
 use super::reader::{Record, Round};
 use super::scan::{Across, Scanner, Sink, Stop, Tally};
@@ -25,31 +26,55 @@ pub(super) struct Times {
     pub(super) last: Timestamp,
 }
 
-/// None of a file without packets. A file whose end tells nothing (cut, or damaged there) is read from front to end.
-pub(super) fn times(path: &Path) -> Option<Times> {
-    at_the_ends(path).ok().flatten().or_else(|| throughout(path))
+/// None of a file without packets. A file whose end tells nothing (cut, damaged there, or compressed) is read from front to end.
+pub(super) fn times(file: &CaptureFile) -> Option<Times> {
+    at_the_ends(file).ok().flatten().or_else(|| throughout(file))
 }
 
 /// The time of the first packet; most files show it in their first bytes.
-pub(super) fn first_time(path: &Path) -> Option<Timestamp> {
-    let in_head = Ends::open(path).ok().flatten().and_then(|mut ends| ends.scan_head()).map(|(first, _)| first);
-    in_head.or_else(|| throughout(path).map(|times| times.first))
+pub(super) fn first_time(file: &CaptureFile) -> Option<Timestamp> {
+    let in_head = || {
+        let mut head = Vec::new();
+        content::open_place(&file.path, &file.place).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+        let mut scan = Scan::new(&head)?;
+        scan.take(&head, false);
+        scan.records.first().map(|record| record.time)
+    };
+    in_head().or_else(|| throughout(file).map(|times| times.first))
 }
 
-fn at_the_ends(path: &Path) -> io::Result<Option<Times>> {
-    let Some(mut ends) = Ends::open(path)? else { return Ok(None) };
-    let Some((first, exact)) = ends.scan_head() else { return Ok(None) };
-    if ends.length <= HEAD_BYTES {
-        return Ok(exact.then(|| Times { first, last: ends.latest(first) }));
+fn at_the_ends(file: &CaptureFile) -> io::Result<Option<Times>> {
+    if file.is_compressed {
+        return Ok(None);
     }
-    Ok(ends.scan_tail(first)?.map(|last| Times { first, last }))
+    let (mut bytes, start, length) = content::stretch(&file.path, &file.place)?;
+    let head = read_at(&mut bytes, start, length.min(HEAD_BYTES))?;
+    let Some(mut scan) = Scan::new(&head) else { return Ok(None) };
+    let is_all = length <= HEAD_BYTES;
+    let exact = scan.take(&head, is_all);
+    let Some(first) = scan.records.first().map(|record| record.time) else { return Ok(None) };
+    if is_all {
+        return Ok(exact.then(|| Times { first, last: scan.latest(first) }));
+    }
+    let tail = read_at(&mut bytes, start + length.saturating_sub(TAIL_BYTES), length.min(TAIL_BYTES))?;
+    let Some(begin) = scan.scanner.align(&tail, first) else { return Ok(None) };
+    let exact = scan.take(&tail[begin..], true);
+    Ok((exact && !scan.records.is_empty()).then(|| Times { first, last: scan.latest(first) }))
 }
 
-fn throughout(path: &Path) -> Option<Times> {
-    let mut file = FileReader::open(FileId::default(), path).ok()?.unhashed();
+fn read_at(file: &mut File, start: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn throughout(file: &CaptureFile) -> Option<Times> {
+    let content = content::open_place(&file.path, &file.place).ok()?;
+    let mut reader = FileReader::new(file, Some(Box::new(content)));
     let (mut round, mut across) = (Round::default(), Across::default());
     let mut times: Option<Times> = None;
-    while file.fill(&mut round, ROUND_BYTES, &mut across) {
+    while reader.fill(&mut round, ROUND_BYTES, &mut across) {
         for time in round.records.iter().map(|record| record.time) {
             let times = times.get_or_insert(Times { first: time, last: time });
             times.last = times.last.max(time);
@@ -58,49 +83,27 @@ fn throughout(path: &Path) -> Option<Times> {
     times
 }
 
-/// A file of which only the ends are looked at.
-struct Ends {
-    file: File,
-    length: u64,
-    head: Vec<u8>,
+/// Pieces of a file that are looked at.
+struct Scan {
     scanner: Scanner,
     across: Across,
     records: Vec<Record>,
 }
 
-impl Ends {
+impl Scan {
     /// None where it is no capture.
-    fn open(path: &Path) -> io::Result<Option<Self>> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let mut head = Vec::new();
-        (&mut file).take(HEAD_BYTES).read_to_end(&mut head)?;
-        let scanner = sniff(&head).map(Scanner::new);
-        Ok(scanner.map(|scanner| Self { file, length, head, scanner, across: Across::default(), records: Vec::new() }))
+    fn new(head: &[u8]) -> Option<Self> {
+        let scanner = Scanner::new(sniff(head)?);
+        Some(Self { scanner, across: Across::default(), records: Vec::new() })
     }
 
-    /// The first packet's time, and whether the head holds nothing but whole records.
-    fn scan_head(&mut self) -> Option<(Timestamp, bool)> {
-        let head = std::mem::take(&mut self.head);
-        let exact = self.scan(&head);
-        self.records.first().map(|record| (record.time, exact))
-    }
-
-    fn scan_tail(&mut self, first: Timestamp) -> io::Result<Option<Timestamp>> {
-        let mut tail = Vec::new();
-        self.file.seek(SeekFrom::Start(self.length.saturating_sub(TAIL_BYTES)))?;
-        (&mut self.file).take(TAIL_BYTES).read_to_end(&mut tail)?;
-        let Some(start) = self.scanner.align(&tail, first) else { return Ok(None) };
-        let exact = self.scan(&tail[start..]);
-        Ok((exact && !self.records.is_empty()).then(|| self.latest(first)))
-    }
-
-    /// Whether the bytes are whole records without a rest.
-    fn scan(&mut self, bytes: &[u8]) -> bool {
+    /// Whether the bytes are whole records, undamaged, without a rest.
+    fn take(&mut self, bytes: &[u8], last: bool) -> bool {
         self.records.clear();
-        let mut sink = Sink { file: FileId::default(), records: &mut self.records, tally: &mut Tally::new(), across: &mut self.across };
-        let (used, stop) = self.scanner.scan(bytes, &mut sink);
-        used == bytes.len() && matches!(stop, Stop::More(_))
+        let mut tally = Tally::new();
+        let mut sink = Sink { file: FileId::default(), records: &mut self.records, tally: &mut tally, across: &mut self.across, base: 0 };
+        let (_, stop) = self.scanner.scan(bytes, last, &mut sink);
+        stop == Stop::End && tally.damage.is_none()
     }
 
     fn latest(&self, first: Timestamp) -> Timestamp {
@@ -117,11 +120,11 @@ mod tests {
 
     fn probe(bytes: &[u8]) -> (Option<(i64, i64)>, bool) {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("file");
-        fs::write(&path, bytes).expect("a temporary file");
-        let at_the_ends = at_the_ends(&path).ok().flatten();
-        assert_eq!(first_time(&path), times(&path).map(|times| times.first));
-        (times(&path).map(|times| (times.first.0, times.last.0)), at_the_ends.is_some())
+        let file = CaptureFile::at(FileId(0), &folder.path().join("file"));
+        fs::write(&file.path, bytes).expect("a temporary file");
+        let at_the_ends = at_the_ends(&file).ok().flatten();
+        assert_eq!(first_time(&file), times(&file).map(|times| times.first));
+        (times(&file).map(|times| (times.first.0, times.last.0)), at_the_ends.is_some())
     }
 
     fn long_pcap() -> Vec<u8> {

@@ -1,13 +1,17 @@
 //! The records of a source, round after round, one file at a time.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
+use super::content::{self, Content};
+use super::error::CaptureError;
 use super::file::{FileReader, FileReport};
 use super::interface::Interface;
 use super::inventory::{CaptureFile, Source};
 use super::scan::Across;
 use crate::model::{FileId, PacketNumber, Timestamp};
+
+/// Opens the captures of a source, in their order. Whoever reads may have them decompressed ahead.
+pub type Opener<'a> = Box<dyn FnMut(&CaptureFile) -> Result<Box<dyn Content>, CaptureError> + Send + 'a>;
 
 /// Smaller rounds would only move bytes about, larger ones could not be addressed by [`Record::start`].
 const ROUND_BYTES_MIN: usize = 64;
@@ -48,7 +52,8 @@ impl Round {
 }
 
 /// Reads the files of a source one after the other.
-pub struct SourceReader {
+pub struct SourceReader<'a> {
+    open: Opener<'a>,
     waiting: VecDeque<CaptureFile>,
     current: Option<FileReader>,
     across: Across,
@@ -56,9 +61,15 @@ pub struct SourceReader {
     round_bytes: usize,
 }
 
-impl SourceReader {
+impl<'a> SourceReader<'a> {
+    /// Opens each file when its turn has come.
     pub fn new(source: &Source, round_bytes: usize) -> Self {
+        Self::with(source, round_bytes, Box::new(|file| Ok(Box::new(content::open(file)?))))
+    }
+
+    pub fn with(source: &Source, round_bytes: usize, open: Opener<'a>) -> Self {
         Self {
+            open,
             waiting: source.files.iter().cloned().collect(),
             current: None,
             across: Across::default(),
@@ -93,19 +104,14 @@ impl SourceReader {
     }
 
     fn open(&mut self, file: CaptureFile) -> Option<FileReader> {
-        match FileReader::open(file.id, &file.path) {
-            Ok(reader) => Some(reader),
+        match (self.open)(&file) {
+            Ok(content) => Some(FileReader::new(&file, Some(content))),
             Err(error) => {
-                self.reports.push(FileReport::unread(file.id, file.path, error));
+                self.reports.push(FileReport::unread(file, error));
                 None
             }
         }
     }
-}
-
-/// Standard input is named so.
-pub(super) fn is_standard_input(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }
 
 #[cfg(test)]
@@ -114,11 +120,12 @@ mod tests {
     use super::super::testing::{PcapBuilder, PcapngBuilder};
     use super::*;
     use std::fs;
+    use std::path::Path;
 
     fn source(files: &[(&Path, Vec<u8>)]) -> Source {
         let write = |(id, (path, bytes)): (usize, &(&Path, Vec<u8>))| {
             fs::write(path, bytes).expect("a temporary file");
-            CaptureFile { id: FileId(id as u32), path: path.to_path_buf() }
+            CaptureFile::at(FileId(id as u32), path)
         };
         Source { name: "test".into(), files: files.iter().enumerate().map(write).collect() }
     }
@@ -139,7 +146,7 @@ mod tests {
                 round.records.iter().map(|record| (record.number.file().0, record.number.number(), record.clock.0 / 1_000_000_000, record.interface)),
             );
         }
-        assert_eq!(seen, [(0, 1, 1, 0), (0, 2, 200, 0), (1, 1, 200, 0), (1, 2, 201, 0)], "the second file's clock was set back");
+        assert_eq!(seen, [(0, 1, 1, 0), (0, 2, 200, 0), (1, 1, 200, 0), (1, 2, 200, 0)], "the second file's clock was set back");
         assert_eq!(reader.interfaces().len(), 1);
         let reports = reader.take_reports();
         assert_eq!(reports.iter().map(|report| (report.packets, report.complete, report.format)).collect::<Vec<_>>(), [(2, true, Some("pcapng")); 2]);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rayon::prelude::*;
+
 use super::glob;
 use super::inventory::{Source, SourceRules};
 use super::names;
@@ -65,8 +67,8 @@ fn one_source(files: Vec<Found>) -> Vec<Draft> {
 /// By first packet; files without one, and streams, which nobody may look into, come last.
 fn in_time_order(mut files: Vec<Found>) -> Vec<Found> {
     if files.len() > 1 {
-        files.sort_by_cached_key(|found| {
-            let first = if found.stream { None } else { probe::first_time(&found.file.path) };
+        files.par_sort_by_cached_key(|found| {
+            let first = if found.file.is_stream() { None } else { probe::first_time(&found.file) };
             (first.is_none(), first, found.file.id)
         });
     }
@@ -89,7 +91,7 @@ fn by_digits(files: Vec<Found>) -> Vec<Draft> {
 /// Folder, and name with a zero byte (which no name holds) for each run of digits; none where there are no digits.
 fn digit_group(found: &Found) -> Option<(PathBuf, Vec<u8>)> {
     let path = &found.file.path;
-    if found.stream {
+    if found.file.is_stream() {
         return None;
     }
     let mut pattern = path.file_name()?.as_encoded_bytes().to_vec();
@@ -104,8 +106,9 @@ fn group_drafts(files: Vec<Found>) -> Vec<Draft> {
         return files.into_iter().map(single).collect();
     }
     let (mut timed, mut drafts): (Vec<(Times, Found)>, Vec<Draft>) = (Vec::new(), Vec::new());
-    for found in files {
-        match probe::times(&found.file.path) {
+    let times: Vec<Option<Times>> = files.par_iter().map(|found| probe::times(&found.file)).collect();
+    for (found, times) in files.into_iter().zip(times) {
+        match times {
             Some(times) => timed.push((times, found)),
             None => drafts.push(single(found)),
         }
@@ -144,7 +147,7 @@ mod tests {
     use crate::model::FileId;
 
     fn found(path: &str) -> Found {
-        Found { file: CaptureFile { id: FileId(0), path: path.into() }, relative: path.into(), stream: false }
+        Found { file: CaptureFile::at(FileId(0), std::path::Path::new(path)), relative: path.into() }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Captures for tests: builders that write what the formats say, and a way to read bytes as a file.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
+use super::content::Opened;
 use super::file::{FileReader, FileReport};
+use super::inventory::CaptureFile;
 use super::order::Order;
 use super::reader::{Record, Round};
 use super::scan::Across;
@@ -153,8 +155,13 @@ pub(super) fn read_whole(bytes: &[u8]) -> (Vec<Seen>, FileReport) {
     read_in_rounds(bytes, 1 << 20)
 }
 
+/// Of a file named `test`.
+pub(super) fn reader_of(bytes: impl Read + Send + 'static) -> FileReader {
+    FileReader::new(&CaptureFile::at(FileId(0), Path::new("test")), Some(Box::new(Opened::of(bytes))))
+}
+
 pub(super) fn read_in_rounds(bytes: &[u8], round_bytes: usize) -> (Vec<Seen>, FileReport) {
-    let mut reader = FileReader::new(FileId(0), Path::new("test"), Box::new(Cursor::new(bytes.to_vec())));
+    let mut reader = reader_of(Cursor::new(bytes.to_vec()));
     let (mut round, mut across, mut seen) = (Round::default(), Across::default(), Vec::new());
     while reader.fill(&mut round, round_bytes, &mut across) {
         seen.extend(round.records.iter().map(|record| Seen::new(record, &round)));

@@ -8,7 +8,7 @@ use crate::flow::Timeouts;
 use crate::infer::Weights;
 use crate::model::Span;
 use crate::model::words::{Verdict, Word};
-use crate::pipeline::{self, ServiceCount, Settings, Summary};
+use crate::pipeline::{Job, ServiceCount, Settings, Summary};
 use crate::service::Catalog;
 
 use super::arguments::Analyze;
@@ -22,9 +22,9 @@ pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     }
     let (show, json) = (arguments.progress, arguments.json);
     let settings = settings(arguments)?;
-    let inventory = pipeline::find(&settings);
-    let progress = Progress::new(show, &inventory);
-    let result = pipeline::run(&settings, inventory, &|bytes, packets| progress.round(bytes, packets));
+    let job = Job::prepare(&settings)?;
+    let progress = Progress::new(show, &job.inventory);
+    let result = job.run(&|bytes, packets| progress.round(bytes, packets));
     progress.finish();
     let summary = result?;
     summary.warnings.iter().chain(&summary.refused).chain(&summary.damaged).for_each(|line| eprintln!("tamperscope: {line}"));

@@ -11,6 +11,8 @@ use crate::capture::Inventory;
 use super::arguments::ShowProgress;
 
 const TEMPLATE: &str = "{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left";
+/// Where nobody knows how much there is.
+const TEMPLATE_WITHOUT_END: &str = "{spinner} {bytes}  {msg}";
 
 pub struct Progress {
     bar: ProgressBar,
@@ -43,17 +45,17 @@ impl Progress {
     }
 }
 
-fn visible_bar(total: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4));
-    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+fn visible_bar(total: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(4));
+    if let Ok(style) = ProgressStyle::with_template(if total.is_some() { TEMPLATE } else { TEMPLATE_WITHOUT_END }) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }
 
-/// What the files weigh; standard input is not known beforehand.
-fn total_bytes(inventory: &Inventory) -> u64 {
+/// What the files weigh; what standard input and compressed files hold is not known beforehand.
+fn total_bytes(inventory: &Inventory) -> Option<u64> {
     let files = inventory.sources.iter().flat_map(|source| &source.files);
-    files.filter_map(|file| std::fs::metadata(&file.path).ok()).map(|metadata| metadata.len()).sum()
+    files.map(|file| file.stored_bytes().filter(|_| !file.is_compressed())).sum()
 }

@@ -215,4 +215,7 @@ pub struct CaptureRow {
     pub complete: bool,
     pub error: Option<String>,
     pub truncated_packets: i64,
+    pub compression: Option<String>,
+    pub dropped_by_capture: Option<i64>,
+    pub clock_steps: i64,
 }

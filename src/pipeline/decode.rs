@@ -37,7 +37,7 @@ pub struct Accounts {
 
 impl Decoded {
     /// Reads and decodes the next round; false at the end of the source.
-    pub fn fill(&mut self, reader: &mut SourceReader) -> bool {
+    pub fn fill(&mut self, reader: &mut SourceReader<'_>) -> bool {
         if !reader.fill(&mut self.round) {
             return false;
         }

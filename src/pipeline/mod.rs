@@ -5,6 +5,7 @@
 //! one run of rows; nothing looks like a result until it is whole.
 //! Not here: what a packet, a flow or a verdict is. This is the only room that knows threads and read-ahead.
 
+mod ahead;
 mod decode;
 mod finish;
 mod row;
@@ -16,12 +17,13 @@ pub use summary::{ServiceCount, Summary};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use rayon::prelude::*;
-
-use crate::capture::{self, Inventory, SourceRules};
+use crate::capture::{self, Inventory, Source, SourceRules};
 use crate::flow::Timeouts;
 use crate::infer::Weights;
+use crate::model::rows::CaptureRow;
 use crate::service::Catalog;
 use crate::table::{Output, TableError};
 
@@ -55,47 +57,79 @@ pub enum RunError {
 /// Told about every round: how many bytes and packets it had.
 pub type OnRound<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
-/// What there is to read.
-pub fn find(settings: &Settings) -> Inventory {
-    capture::find(&settings.inputs, &settings.rules)
+/// A run that is ready to begin: its output has a place, and what there is to read is known.
+pub struct Job<'a> {
+    settings: &'a Settings,
+    pub inventory: Inventory,
+    output: Output,
+    work: WorkFolder,
 }
 
-/// Reads everything, judges it, writes the tables.
-pub fn run(settings: &Settings, inventory: Inventory, on_round: OnRound<'_>) -> Result<Summary, RunError> {
-    let refused: Vec<String> = inventory.refused.iter().map(ToString::to_string).collect();
-    if inventory.sources.is_empty() && !refused.is_empty() {
-        return Err(RunError::NothingRead { refused });
+impl<'a> Job<'a> {
+    pub fn prepare(settings: &'a Settings) -> Result<Self, RunError> {
+        let output = Output::prepare(&settings.output, settings.force)?;
+        let work = work_folder(settings, output.staging())?;
+        let inventory = capture::find(&settings.inputs, &settings.rules, &work.path().join("members"));
+        Ok(Self { settings, inventory, output, work })
     }
-    let output = Output::prepare(&settings.output, settings.force)?;
-    let spool = spool_folder(settings, output.staging())?;
-    let sink = sink::Sink::new(spool.path());
-    let captures: Vec<_> = inventory.sources.par_iter().map(|source| source::read(source, settings, &sink, on_round)).collect::<Result<_, _>>()?;
-    let captures = captures.into_iter().flatten().collect();
-    finish::finish(settings, output, sink, captures, &inventory, refused)
+
+    /// Reads everything, judges it, writes the tables.
+    pub fn run(self, on_round: OnRound<'_>) -> Result<Summary, RunError> {
+        let Self { settings, inventory, output, work } = self;
+        let refused: Vec<String> = inventory.refused.iter().map(ToString::to_string).collect();
+        if inventory.sources.is_empty() && !refused.is_empty() {
+            return Err(RunError::NothingRead { refused });
+        }
+        let sink = sink::Sink::new(work.path());
+        let captures = read_sources(&inventory.sources, settings, &sink, on_round)?;
+        finish::finish(settings, output, sink, captures, &inventory, refused)
+    }
 }
 
-/// The folder of sorted runs, removed with all that is in it when the run ends.
-struct SpoolFolder(PathBuf);
+/// All sources, as many at a time as there are threads: each has its own flows in memory.
+fn read_sources(sources: &[Source], settings: &Settings, sink: &sink::Sink, on_round: OnRound<'_>) -> Result<Vec<CaptureRow>, RunError> {
+    let threads = rayon::current_num_threads();
+    let places = ahead::Places::new(threads);
+    let next = AtomicUsize::new(0);
+    let read_some = || -> Result<Vec<CaptureRow>, TableError> {
+        let mut captures = Vec::new();
+        while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+            captures.extend(source::read(source, settings, sink, &places, on_round)?);
+        }
+        Ok(captures)
+    };
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads.min(sources.len())).map(|_| scope.spawn(read_some)).collect();
+        let mut captures = Vec::new();
+        for reader in readers {
+            captures.extend(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(captures)
+    })
+}
 
-impl SpoolFolder {
+/// The folder of sorted runs and of what was taken out of archives, removed with all that is in it when the run ends.
+struct WorkFolder(PathBuf);
+
+impl WorkFolder {
     fn path(&self) -> &Path {
         &self.0
     }
 }
 
-impl Drop for SpoolFolder {
+impl Drop for WorkFolder {
     fn drop(&mut self) {
         let _nothing_to_tell = std::fs::remove_dir_all(&self.0);
     }
 }
 
-fn spool_folder(settings: &Settings, staging: &Path) -> Result<SpoolFolder, RunError> {
+fn work_folder(settings: &Settings, staging: &Path) -> Result<WorkFolder, RunError> {
     let path = match &settings.temp_dir {
-        Some(folder) => folder.join(format!("tamperscope-spool-{}", std::process::id())),
-        None => staging.join("spool"),
+        Some(folder) => folder.join(format!("tamperscope-work-{}", std::process::id())),
+        None => staging.join("work"),
     };
     std::fs::create_dir_all(&path).map_err(|source| RunError::TempDir { path: path.clone(), source })?;
-    Ok(SpoolFolder(path))
+    Ok(WorkFolder(path))
 }
 
 /// A path as the tables show it.

@@ -10,6 +10,7 @@ use crate::model::{FileId, Timestamp};
 use crate::shard::{SHARDS, Shard};
 use crate::table::TableError;
 
+use super::ahead::{self, Places};
 use super::decode::{Accounts, Decoded};
 use super::row::Rows;
 use super::sink::Sink;
@@ -19,8 +20,8 @@ use super::{OnRound, Settings, shown};
 const SHARDS_EMPTIED: usize = 8;
 
 /// Reads a source, and gives its flows to the sink. What is wrong with a file stands in its row.
-pub fn read(source: &Source, settings: &Settings, sink: &Sink, on_round: OnRound<'_>) -> Result<Vec<CaptureRow>, TableError> {
-    let mut reader = SourceReader::new(source, settings.round_bytes);
+pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, on_round: OnRound<'_>) -> Result<Vec<CaptureRow>, TableError> {
+    let mut reader = SourceReader::with(source, settings.round_bytes, ahead::opener(source, places));
     let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new(settings.timeouts)).collect();
     let mut rows = Rows::new(source, &settings.catalog);
     let (mut now, mut next) = (Decoded::default(), Decoded::default());
@@ -96,5 +97,8 @@ fn capture_row(source: &Source, accounts: &BTreeMap<FileId, Accounts>, report: F
         complete: report.complete,
         error: report.error.map(|error| error.to_string()),
         truncated_packets: report.truncated_packets as i64,
+        compression: (!report.packing.is_empty()).then(|| report.packing.join("/")),
+        dropped_by_capture: report.dropped.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
+        clock_steps: report.clock_steps as i64,
     }
 }

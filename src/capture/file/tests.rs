@@ -1,11 +1,11 @@
 //! Scenes of whole, cut, damaged and hostile files.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 
 use proptest::prelude::*;
 
 use super::super::order::Order;
-use super::super::testing::{PcapBuilder, PcapngBuilder, read_in_rounds, read_whole};
+use super::super::testing::{PcapBuilder, PcapngBuilder, read_in_rounds, read_whole, reader_of};
 use super::*;
 
 const HOSTILE_STARTS: [&[u8]; 5] = [
@@ -38,7 +38,8 @@ fn pcapng(order: Order, packets: &[(u32, Vec<u8>)]) -> (Vec<u8>, Vec<usize>) {
 }
 
 fn packets() -> impl Strategy<Value = Vec<(u32, Vec<u8>)>> {
-    prop::collection::vec((any::<u32>(), prop::collection::vec(any::<u8>(), 0..300)), 0..12)
+    // An empty packet at the beginning of all time would be a header of zeros, which is none.
+    prop::collection::vec((1_u32.., prop::collection::vec(any::<u8>(), 0..300)), 0..12)
 }
 
 fn order() -> impl Strategy<Value = Order> {
@@ -92,7 +93,7 @@ fn a_failing_disk_ends_the_file_and_keeps_what_was_read() {
     }
     let bytes = PcapBuilder::micros().packet(0, b"whole").packet(0, b"half").bytes();
     let half = Cursor::new(bytes[..bytes.len() - 2].to_vec());
-    let mut reader = FileReader::new(FileId(0), Path::new("test"), Box::new(half.chain(Fails)));
+    let mut reader = reader_of(half.chain(Fails));
     let (mut round, mut across) = (Round::default(), Across::default());
     assert!(reader.fill(&mut round, 4_096, &mut across));
     assert_eq!(round.records.len(), 1);
@@ -106,7 +107,7 @@ fn a_failing_disk_ends_the_file_and_keeps_what_was_read() {
 fn a_lie_of_64_mebibytes_costs_no_memory() {
     let mut bytes = PcapngBuilder::section(Order::Little).bytes();
     bytes.extend([6_u32.to_le_bytes(), (64 * 1024 * 1024_u32).to_le_bytes(), [0; 4]].as_flattened());
-    let mut reader = FileReader::new(FileId(0), Path::new("test"), Box::new(Cursor::new(bytes)));
+    let mut reader = reader_of(Cursor::new(bytes));
     let (mut round, mut across) = (Round::default(), Across::default());
     assert!(!reader.fill(&mut round, 64, &mut across));
     assert!(round.bytes.len() < 1_024);
