@@ -44,6 +44,8 @@ pub struct Packet {
     /// Bytes of transport payload on the wire; the capture may hold fewer.
     pub payload_bytes: u32,
     pub payload: PayloadRange,
+    /// Stands for the bytes of transport header and payload, so that copies of a packet can be told from others.
+    pub digest: u32,
     pub body: Body,
 }
 
@@ -165,6 +167,7 @@ impl Head<'_> {
             ip_bytes: datagram.total_bytes,
             payload_bytes: datagram.payload_bytes.saturating_sub(header),
             payload: PayloadRange { start: self.start + header, captured },
+            digest: digest(protocol, datagram.payload),
             body,
         }
     }
@@ -173,6 +176,17 @@ impl Head<'_> {
 /// The same for both directions and in every run.
 fn hash(key: &FlowKey) -> u64 {
     FixedState::with_seed(0).hash_one(key)
+}
+
+/// Bytes of a datagram that its digest covers: enough to reach what differs behind the header of any protocol.
+const DIGEST_BYTES: usize = 64;
+
+/// Of TCP its checksum, which covers options and payload, and the urgent pointer (RFC 9293 section 3.1); of others their first bytes.
+fn digest(protocol: Protocol, bytes: &[u8]) -> u32 {
+    match (protocol, bytes.get(16..20)) {
+        (Protocol::TCP, Some(&[a, b, c, d])) => u32::from_be_bytes([a, b, c, d]),
+        _ => FixedState::with_seed(0).hash_one(bytes.get(..DIGEST_BYTES).unwrap_or(bytes)) as u32,
+    }
 }
 
 /// An address and a port.

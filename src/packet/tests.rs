@@ -126,6 +126,25 @@ fn a_tcp_packet_is_read_field_by_field() {
 }
 
 #[test]
+fn a_digest_tells_transport_bytes_apart_and_leaves_out_what_routers_change() {
+    let digest = |protocol, bytes: &[u8], ttl: u8| {
+        let mut datagram = ipv4(protocol, bytes);
+        datagram[8] = ttl;
+        packet(read(ETHERNET, &ethernet(IPV4, &datagram))).digest
+    };
+    let summed = |sum: u8| {
+        let mut segment = tcp(b"hello");
+        segment[17] = sum;
+        segment
+    };
+    assert_eq!(digest(Protocol::TCP, &summed(7), 64), digest(Protocol::TCP, &summed(7), 63));
+    assert_ne!(digest(Protocol::TCP, &summed(7), 64), digest(Protocol::TCP, &summed(8), 64));
+    let query = |last: u8| [&[0, 53, 0, 53, 0, 20, 0, 0][..], &[b'q'; 11], &[last]].concat();
+    assert_eq!(digest(Protocol::UDP, &query(1), 64), digest(Protocol::UDP, &query(1), 57));
+    assert_ne!(digest(Protocol::UDP, &query(1), 64), digest(Protocol::UDP, &query(2), 64), "also without a checksum");
+}
+
+#[test]
 fn the_link_layer_makes_no_difference() {
     let (v4, v6) = (ipv4(Protocol::TCP, &tcp(b"hello")), ipv6(6, &tcp(b"hello")));
     let sll = |ether_type: u16| [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0][..], &ether_type.to_be_bytes()].concat();
