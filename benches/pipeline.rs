@@ -124,6 +124,7 @@ fn row(index: usize) -> FlowRow {
         first_ms: Some(0.0),
         last_ms: Some(1_000.0 + spread),
         goodput_kbps: Some(800.0 + spread),
+        duplicates: 0,
     };
     let side = TcpSideRow { syn: 1, fin: 1, psh: 3 + number % 7, ttl_min: Some(52), ttl_max: Some(52), ..TcpSideRow::default() };
     let start = 1_700_000_000_000_000_000 + number * 3_141_592;

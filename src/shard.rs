@@ -7,7 +7,7 @@
 use crate::app::Reading;
 use crate::app::tls::{self, Alert, ClientHello, Message, ServerHello};
 use crate::app::tls_records::RecordTracker;
-use crate::flow::{Contiguous, Ended, Flow, FlowTable, Slot, StreamHead, Timeouts, limits};
+use crate::flow::{Contiguous, Copies, Ended, Flow, FlowTable, Slot, StreamHead, Timeouts, limits};
 use crate::model::words::{EndReason, Orientation};
 use crate::model::{PacketNumber, PerSide, SeqNumber, Side, Timestamp};
 use crate::packet::{Body, Packet, TcpFlags};
@@ -74,11 +74,14 @@ pub struct Shard {
     timeouts: Timeouts,
     ended: Vec<Conversation>,
     head_bytes: usize,
+    copies: Copies,
+    /// Copies since the last call that took their number.
+    duplicates: u64,
 }
 
 impl Shard {
     pub fn new(timeouts: Timeouts) -> Self {
-        Self { flows: FlowTable::new(timeouts), timeouts, ended: Vec::new(), head_bytes: 0 }
+        Self { flows: FlowTable::new(timeouts), timeouts, ended: Vec::new(), head_bytes: 0, copies: Copies::default(), duplicates: 0 }
     }
 
     /// Takes in one packet; `round` holds its payload.
@@ -89,8 +92,12 @@ impl Shard {
             }
             return;
         }
-        let Self { flows, timeouts, ended, head_bytes } = self;
+        let Self { flows, timeouts, ended, head_bytes, copies, duplicates } = self;
         let slot = flows.find_or_begin(packet, |slot, reason| ended.push(conversation(slot, reason, timeouts, None, head_bytes)));
+        if let Some(copied) = copies.find(packet, &slot.flow) {
+            *duplicates += 1;
+            return slot.flow.update_copy(packet, copied);
+        }
         let progress = slot.flow.update(packet);
         if progress.feeds_stream && slot.flow.tcp.is_some() {
             read(slot, packet, packet.payload.of(round), head_bytes);
@@ -102,9 +109,14 @@ impl Shard {
         std::mem::take(&mut self.ended)
     }
 
+    /// Copies of packets that came since the last call.
+    pub fn take_duplicates(&mut self) -> u64 {
+        std::mem::take(&mut self.duplicates)
+    }
+
     /// Ends all flows at the end of the trace.
     pub fn finish(self, clock: Timestamp, last_time: Timestamp) -> Vec<Conversation> {
-        let Self { flows, timeouts, mut ended, mut head_bytes } = self;
+        let Self { flows, timeouts, mut ended, mut head_bytes, .. } = self;
         flows.finish(clock, |slot, reason| ended.push(conversation(slot, reason, &timeouts, Some(last_time), &mut head_bytes)));
         ended
     }

@@ -4,6 +4,7 @@
 //! Promises: time comes with the packet, never from a clock; how packets were batched changes nothing; memory per flow is bounded by named limits.
 //! Not here: what the bytes say (`app`), whose they are (`service`), what they prove (`detect`).
 
+mod copies;
 pub mod limits;
 mod log;
 mod stream;
@@ -11,6 +12,7 @@ mod table;
 mod tcp;
 mod volume;
 
+pub use copies::{Copied, Copies};
 pub use log::{PacketLog, PacketRecord};
 pub use stream::{Contiguous, StreamHead};
 pub use table::{Ended, FlowTable, Slot, Timeouts};
@@ -78,6 +80,11 @@ impl Flow {
             (Body::Tcp(segment), Some(tcp)) => tcp.update(packet, segment),
             _ => Progress { feeds_stream: packet.payload_bytes > 0 },
         }
+    }
+
+    /// Takes in a copy of an earlier packet: it is counted, and tells nothing else.
+    pub fn update_copy(&mut self, packet: &Packet, copied: Copied) {
+        self.volume[packet.sender].add_copy(packet, copied);
     }
 
     /// The latest packet so far.

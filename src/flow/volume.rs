@@ -1,7 +1,9 @@
-//! Counters of one direction: packets, bytes, sizes, gaps. Updated by every packet, so kept small.
+//! Counters of one direction: packets, bytes, sizes, gaps, copies. Updated by every packet, so kept small.
 
 use crate::model::Timestamp;
 use crate::packet::Packet;
+
+use super::Copied;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Volume {
@@ -14,6 +16,12 @@ pub struct Volume {
     pub payload_max: u32,
     pub ttl_min: u8,
     pub ttl_max: u8,
+    /// By how many hops copies have come further: bit 0 stands for none.
+    copy_hops: u8,
+    /// The most copies of one packet.
+    pub(super) copies_of_one: u8,
+    /// Packets that are copies of others: in `packets` and `bytes`, in nothing else.
+    pub duplicates: u32,
     pub first: Timestamp,
     pub last: Timestamp,
     gap_squares: f64,
@@ -50,6 +58,27 @@ impl Volume {
         }
     }
 
+    pub(super) fn add_copy(&mut self, packet: &Packet, copied: Copied) {
+        self.packets += 1;
+        self.bytes += u64::from(packet.ip_bytes);
+        self.duplicates = self.duplicates.saturating_add(1);
+        self.copy_hops |= 1_u8.checked_shl(copied.hops.into()).unwrap_or(0);
+        self.copies_of_one = self.copies_of_one.max(copied.copies_of_one);
+    }
+
+    /// Packets without copies of others.
+    pub fn originals(&self) -> u64 {
+        self.packets - u64::from(self.duplicates)
+    }
+
+    pub(super) fn has_copies(&self) -> bool {
+        self.copy_hops != 0
+    }
+
+    pub(super) fn has_copies_of(&self, hops: u8) -> bool {
+        self.copy_hops.checked_shr(hops.into()).unwrap_or(0) & 1 == 1
+    }
+
     fn add_gap(&mut self, gap: i64) {
         self.gap_squares += gap as f64 * gap as f64;
         self.gap_max = self.gap_max.max(gap);
@@ -63,7 +92,7 @@ impl Volume {
 
     /// Time between packets, in milliseconds.
     pub fn gap_spread_ms(&self) -> Option<Spread> {
-        let gaps = self.packets.saturating_sub(1);
+        let gaps = self.originals().saturating_sub(1);
         // Gaps count from the latest time so far, so that they add up to the whole.
         (gaps > 0).then(|| spread(gaps as f64, (self.last - self.first).as_ms(), self.gap_squares / 1e12, self.gap_max as f64 / 1e6))
     }

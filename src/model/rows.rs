@@ -71,6 +71,7 @@ pub struct VolumeRow {
     pub first_ms: Option<f64>,
     pub last_ms: Option<f64>,
     pub goodput_kbps: Option<f64>,
+    pub duplicates: i64,
 }
 
 /// TCP of a flow.
@@ -218,4 +219,5 @@ pub struct CaptureRow {
     pub compression: Option<String>,
     pub dropped_by_capture: Option<i64>,
     pub clock_steps: i64,
+    pub duplicates: i64,
 }

@@ -278,6 +278,7 @@ words! {
         Snaplen = "snaplen": "one of the first payload packets was cut by the snap length",
         Loss = "loss": "an end acknowledged bytes that the capture does not hold",
         Oneway = "oneway": "one direction is missing although the other acknowledges data",
+        Dup = "dup": "packets were captured more than once: the copies are counted in the columns of duplicates and left out everywhere else",
         Reorder = "reorder": "timestamps of the flow go back by more than 1 ms",
         Offload = "offload": "segments are larger than the negotiated maximum",
     }

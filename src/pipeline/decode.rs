@@ -33,6 +33,8 @@ pub struct Accounts {
     pub undecoded: u64,
     pub not_ip: u64,
     pub fragments: u64,
+    /// Packets that are copies of others; known once the shards have seen them.
+    pub duplicates: u64,
 }
 
 impl Decoded {
@@ -113,5 +115,6 @@ impl AddAssign for Accounts {
         self.undecoded += other.undecoded;
         self.not_ip += other.not_ip;
         self.fragments += other.fragments;
+        self.duplicates += other.duplicates;
     }
 }

@@ -13,7 +13,8 @@ use crate::capture::Inventory;
 use crate::infer::Judge;
 use crate::model::rows::{CaptureRow, FindingRow, Judgement};
 use crate::table::{
-    CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch, from_spool, spooled,
+    CAPTURES, Cases, Column, FINDINGS, FLOWS, FLOWS_LATER, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch, from_spool,
+    spooled,
 };
 
 use super::sink::{Learnt, Sink};
@@ -79,7 +80,7 @@ impl<'a> LastStep<'a> {
 
     /// Merges the runs of `flows`, judges each row, and writes the table.
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
-        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field));
+        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(FLOWS_LATER.iter().map(Column::field));
         let mut writer = self.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
@@ -89,7 +90,8 @@ impl<'a> LastStep<'a> {
             if self.waiting.len() >= FINDING_RUN_ROWS {
                 self.spool_findings()?;
             }
-            let columns = from_spool(FLOWS, rows.columns()).into_iter().chain(batch(JUDGEMENT, &judgements));
+            let (first, later) = rows.columns().split_at(FLOWS.len().min(rows.num_columns()));
+            let columns = from_spool(FLOWS, first).into_iter().chain(batch(JUDGEMENT, &judgements)).chain(from_spool(FLOWS_LATER, later));
             writer.write_columns(self.with_run_id(columns))
         })?;
         writer.finish()

@@ -111,7 +111,7 @@ impl<'a> Rows<'a> {
             volume: volume(flow, client),
             tcp: view.as_ref().map(tcp_row),
             icmp: icmp_row(flow),
-            quality: view.as_ref().map_or_else(Vec::new, |view| quality(view, conversation)),
+            quality: quality(view.as_ref(), conversation),
             notes: self.notes(conversation, view.as_ref()),
         }
     }
@@ -243,6 +243,7 @@ fn volume_row(flow: &Flow, volume: &Volume, new_bytes: u64) -> VolumeRow {
         first_ms: seen.then(|| (volume.first - flow.start).as_ms()),
         last_ms: seen.then(|| (volume.last - flow.start).as_ms()),
         goodput_kbps: (new_bytes > 0 && span > Span::ZERO).then(|| new_bytes as f64 * 8.0 / 1_000.0 / span.as_secs()),
+        duplicates: volume.duplicates.into(),
     }
 }
 
@@ -322,12 +323,15 @@ fn icmp_row(flow: &Flow) -> Option<IcmpRow> {
     flow.icmp_error.as_ref().map(|error| IcmpRow { kind: error.0.kind.into(), code: error.0.code.into(), from: error.0.from.to_string() })
 }
 
-/// The gates of the flow, and whether the capture ended too soon behind the silence.
-fn quality(view: &TcpView<'_>, conversation: &Conversation) -> Vec<Gate> {
-    let mut gates = view.gates.clone();
-    let cut_short = conversation.end_reason == EndReason::CaptureEnd && (is_early_request(view) || is_early_syn(view, conversation));
-    if cut_short {
+/// The gates of the flow, whether the capture ended too soon behind the silence, and whether packets of the flow were captured twice.
+fn quality(view: Option<&TcpView<'_>>, conversation: &Conversation) -> Vec<Gate> {
+    let mut gates = view.map_or_else(Vec::new, |view| view.gates.clone());
+    let ends_early = |view: &TcpView<'_>| is_early_request(view) || is_early_syn(view, conversation);
+    if conversation.end_reason == EndReason::CaptureEnd && view.is_some_and(ends_early) {
         gates.push(Gate::TruncatedEnd);
+    }
+    if conversation.flow.volume.0.iter().any(|volume| volume.duplicates > 0) {
+        gates.push(Gate::Dup);
     }
     gates
 }
@@ -361,7 +365,7 @@ fn owes_datagram(conversation: &Conversation) -> bool {
     let server = flow.key.ip(conversation.client.opposite());
     let one_machine =
         !server.is_multicast() && !matches!(server, std::net::IpAddr::V4(address) if address.is_broadcast() || address.octets()[3] == 255);
-    let in_earnest = asked.packets >= DATAGRAM_TRIES && asked.last - asked.first >= DATAGRAM_PATIENCE;
+    let in_earnest = asked.originals() >= DATAGRAM_TRIES && asked.last - asked.first >= DATAGRAM_PATIENCE;
     flow.key.protocol == Protocol::UDP && one_machine && answered.packets == 0 && in_earnest
 }
 

@@ -37,7 +37,8 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, 
         };
         let (more_to_come, added) = rayon::join(read_ahead, update);
         added?;
-        *accounts.entry(now.round.file).or_default() += now.accounts;
+        let duplicates = shards.iter_mut().map(Shard::take_duplicates).sum();
+        *accounts.entry(now.round.file).or_default() += Accounts { duplicates, ..now.accounts };
         end.note(&now);
         on_round(now.bytes(), now.round.records.len() as u64);
         std::mem::swap(&mut now, &mut next);
@@ -100,5 +101,6 @@ fn capture_row(source: &Source, accounts: &BTreeMap<FileId, Accounts>, report: F
         compression: (!report.packing.is_empty()).then(|| report.packing.join("/")),
         dropped_by_capture: report.dropped.map(|count| i64::try_from(count).unwrap_or(i64::MAX)),
         clock_steps: report.clock_steps as i64,
+        duplicates: accounts.duplicates as i64,
     }
 }

@@ -49,4 +49,7 @@ pub const CAPTURES: &[Column<CaptureRow>] = &[
         NEVER_NULL,
         |row| Some(row.clock_steps),
     ),
+    Column::i64("duplicates", Count, "Packets in flows that are copies of others, as a mirror port makes them.", NEVER_NULL, |row| {
+        Some(row.duplicates)
+    }),
 ];

@@ -281,6 +281,24 @@ pub const JUDGEMENT: &[Column<Judgement>] = &[
     Column::text("alternative", "The strongest innocent explanation.", "none is at hand", |row| row.alternative.as_deref()),
 ];
 
+/// Columns that came after the first were published: they stand behind [`JUDGEMENT`], so that none has moved.
+pub const FLOWS_LATER: &[Column<FlowRow>] = &[
+    Column::i64(
+        "c2s_duplicates",
+        Count,
+        "Copies among the client's packets, as a mirror port makes them: in c2s_packets and c2s_bytes, left out everywhere else.",
+        NEVER_NULL,
+        |row| Some(row.volume.c2s.duplicates),
+    ),
+    Column::i64(
+        "s2c_duplicates",
+        Count,
+        "Copies among the server's packets, as a mirror port makes them: in s2c_packets and s2c_bytes, left out everywhere else.",
+        NEVER_NULL,
+        |row| Some(row.volume.s2c.duplicates),
+    ),
+];
+
 fn tcp(row: &FlowRow) -> Option<&TcpRow> {
     row.tcp.as_ref()
 }

@@ -27,7 +27,7 @@ fn is_one_way(view: &TcpView<'_>) -> bool {
     let volume = &view.conversation.flow.volume;
     Direction::BOTH.iter().any(|&direction| {
         let (silent, speaking) = (view.side(direction), view.side(direction.opposite()));
-        volume[silent].packets == 0 && acknowledgements_move(view.sent(direction.opposite())) && volume[speaking].packets > 1
+        volume[silent].packets == 0 && acknowledgements_move(view.sent(direction.opposite())) && volume[speaking].originals() > 1
     })
 }
 
