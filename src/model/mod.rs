@@ -1,6 +1,6 @@
 //! The vocabulary that every room shares.
 //! In:  nothing; this room imports no other.
-//! Out: time, direction, sequence and packet numbers, flow keys, the closed word lists, the rows of the tables.
+//! Out: time, direction, sequence and packet numbers, flow keys, tunnel paths, the closed word lists, the rows of the tables.
 //! Promises: each quantity has one type and one place; a word of the tables exists once, with its meaning.
 //! Not here: how anything is measured, read, judged or written.
 
@@ -11,6 +11,7 @@ mod packet_number;
 pub mod rows;
 mod seq;
 mod time;
+mod tunnel;
 pub mod words;
 
 pub use address::Address;
@@ -19,3 +20,4 @@ pub use key::{FlowKey, Protocol};
 pub use packet_number::{FileId, PacketNumber};
 pub use seq::SeqNumber;
 pub use time::{Span, Timestamp};
+pub use tunnel::TunnelPath;

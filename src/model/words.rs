@@ -310,6 +310,38 @@ words! {
     }
 }
 
+words! {
+    /// A layer that carries packets of others; VLAN tags are none, they have a column of their own.
+    TunnelKind {
+        Ipip = "ipip": "IPv4 in IPv4 (RFC 2003)",
+        SixInFour = "6in4": "IPv6 in IPv4 (RFC 4213)",
+        FourInSix = "4in6": "IPv4 in IPv6 (RFC 2473)",
+        SixInSix = "6in6": "IPv6 in IPv6 (RFC 2473)",
+        Gre = "gre": "GRE (RFC 2784), with the key where there is one",
+        Erspan = "erspan": "mirrored frames in GRE",
+        Pptp = "pptp": "PPP in GRE version 1 (RFC 2637)",
+        Pim = "pim": "multicast data on its way to the rendezvous point (PIM register, RFC 7761)",
+        GtpU = "gtp-u": "user data of mobile networks, GTP version 1 or 0",
+        Vxlan = "vxlan": "VXLAN (RFC 7348), with the network identifier",
+        VxlanGpe = "vxlan-gpe": "VXLAN with a next protocol, with the network identifier",
+        Geneve = "geneve": "Geneve (RFC 8926), with the network identifier",
+        Teredo = "teredo": "IPv6 in UDP through NATs (RFC 4380)",
+        Ayiya = "ayiya": "IPv6 in UDP of tunnel brokers (AYIYA)",
+        L2tp = "l2tp": "PPP in L2TP version 2 (RFC 2661)",
+        Capwap = "capwap": "frames between an access point and its controller (RFC 5415)",
+        Lisp = "lisp": "LISP (RFC 9300)",
+        MplsInUdp = "mpls-in-udp": "MPLS in UDP (RFC 7510)",
+        Tzsp = "tzsp": "frames that a sniffer sends on in UDP (TZSP)",
+        Mpls = "mpls": "one stack of MPLS labels (RFC 3032)",
+        Pppoe = "pppoe": "PPP over Ethernet (RFC 2516)",
+        Pbb = "pbb": "provider backbone bridges (IEEE 802.1ah)",
+        Macsec = "macsec": "MACsec with clear content (IEEE 802.1AE)",
+        Nsh = "nsh": "network service header (RFC 8300)",
+        FabricPath = "fabricpath": "Cisco FabricPath",
+        Trill = "trill": "TRILL (RFC 6325)",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,6 +363,7 @@ mod tests {
         holds::<Gate>();
         holds::<Benign>();
         holds::<Outstanding>();
+        holds::<TunnelKind>();
     }
 
     #[test]
