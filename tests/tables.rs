@@ -12,7 +12,7 @@ use common::*;
 use parquet::basic::{Compression, LogicalType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
-use tamperscope::table::{self, CAPTURES, FINDINGS, FLOWS, FLOWS_LATER, JUDGEMENT, ROW_GROUP_ROWS, TableWriter, Unit};
+use tamperscope::table::{self, ADDED, CAPTURES, FINDINGS, FLOWS, JUDGEMENT, ROW_GROUP_ROWS, TableWriter, Unit};
 
 const TABLES: [&str; 3] = ["flows", "findings", "captures"];
 
@@ -79,7 +79,7 @@ fn is_utc_micros(kind: &DataType) -> bool {
 /// The columns of a table without rows, as the code makes them.
 fn empty_columns(table: &str) -> Vec<ArrayRef> {
     match table {
-        "flows" => [table::batch(FLOWS, &[]), table::batch(JUDGEMENT, &[]), table::batch(FLOWS_LATER, &[])].concat(),
+        "flows" => [table::batch(FLOWS, &[]), table::batch(JUDGEMENT, &[]), table::batch(ADDED, &[])].concat(),
         "findings" => table::batch(FINDINGS, &[]),
         _ => table::batch(CAPTURES, &[]),
     }

@@ -20,10 +20,10 @@ pub use tcp::{Handshake, Tcp, TcpSide};
 pub use volume::Volume;
 
 use crate::model::words::EndReason;
-use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, Side, Timestamp};
+use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, Side, Timestamp, TunnelPath};
 use crate::packet::{Body, IcmpError, Packet};
 
-/// One bidirectional flow as far as it has been seen. The hot part: the cold part of TCP is boxed.
+/// One bidirectional flow as far as it has been seen. The hot part: what is cold is boxed.
 pub struct Flow {
     pub key: FlowKey,
     pub first_packet: PacketNumber,
@@ -31,15 +31,22 @@ pub struct Flow {
     pub start: Timestamp,
     /// Trace clock of the last packet.
     clock: Timestamp,
-    pub vlan: Option<u16>,
     pub volume: PerSide<Volume>,
     pub tcp: Option<Box<Tcp>>,
-    /// The first ICMP error that quoted a packet of this flow, and the side that had sent it.
-    pub icmp_error: Option<Box<(IcmpError, Side)>>,
+    /// What only the row asks for, and few flows have.
+    aside: Option<Box<Aside>>,
     /// The largest step back of timestamps, in nanoseconds.
     pub back_step: i64,
     /// Whether one of the first payload packets was cut by the snap length.
     pub snapped: bool,
+}
+
+/// What is rarely there and never asked for while packets come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Aside {
+    vlan: Option<u16>,
+    tunnel: TunnelPath,
+    icmp_error: Option<(IcmpError, Side)>,
 }
 
 /// What a packet brought to its flow.
@@ -57,10 +64,9 @@ impl Flow {
             first_sender: packet.sender,
             start: packet.time,
             clock: packet.clock,
-            vlan: packet.vlan,
             volume: PerSide::default(),
             tcp: (packet.key.protocol == Protocol::TCP).then(Box::default),
-            icmp_error: None,
+            aside: Aside::of(packet),
             back_step: 0,
             snapped: false,
         }
@@ -93,9 +99,24 @@ impl Flow {
         seen.map(|volume| volume.last).fold(self.start, Timestamp::max)
     }
 
-    /// Remembers an ICMP error that quotes a packet which `sender` had sent.
+    /// Remembers an ICMP error that quotes a packet which `sender` had sent; the first one stays.
     pub fn quoted(&mut self, error: IcmpError, sender: Side) {
-        self.icmp_error.get_or_insert_with(|| Box::new((error, sender)));
+        self.aside.get_or_insert_default().icmp_error.get_or_insert((error, sender));
+    }
+
+    /// The innermost VLAN of the first packet.
+    pub fn vlan(&self) -> Option<u16> {
+        self.aside.as_ref()?.vlan
+    }
+
+    /// The tunnels around the first packet.
+    pub fn tunnel(&self) -> Option<TunnelPath> {
+        self.aside.as_ref().map(|aside| aside.tunnel).filter(|path| !path.is_empty())
+    }
+
+    /// The first ICMP error that quoted a packet of this flow, and the side that had sent it.
+    pub fn icmp_error(&self) -> Option<(IcmpError, Side)> {
+        self.aside.as_ref()?.icmp_error
     }
 
     /// Why the flow ended, given what ended its life in the table.
@@ -114,6 +135,13 @@ impl Flow {
     #[cfg(test)]
     fn packets(&self) -> u64 {
         self.volume.0.iter().map(|volume| volume.packets).sum()
+    }
+}
+
+impl Aside {
+    fn of(packet: &Packet) -> Option<Box<Self>> {
+        let (vlan, tunnel) = (packet.vlan, packet.tunnel);
+        (vlan.is_some() || !tunnel.is_empty()).then(|| Box::new(Self { vlan, tunnel, icmp_error: None }))
     }
 }
 

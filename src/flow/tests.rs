@@ -255,10 +255,12 @@ fn datagram(time: i64, clock: i64) -> Packet {
     let len = bytes.len() as u32;
     let number = PacketNumber::new(FileId(0), 1);
     let record = Record { time: at(time), clock: at(clock), number, link_type: 101, interface: 0, start: 0, captured: len, original: len };
-    match decode(&record, &bytes) {
-        Decoded::Packet(packet) => packet,
+    let mut packet = None;
+    decode(&record, &bytes, |found| match found {
+        Decoded::Packet(found) => packet = Some(found),
         _ => panic!("a datagram is a packet"),
-    }
+    });
+    packet.expect("a datagram is a packet")
 }
 
 #[test]

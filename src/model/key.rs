@@ -28,13 +28,15 @@ pub struct FlowKey {
     pub ip_version: u8,
     /// Interfaces of one file are sources of their own: their flows never meet.
     pub interface: u16,
+    /// What both directions share of the tunnels around the packet: 0 without network identifier or key, else a hash of them.
+    pub tunnel: u32,
 }
 
 impl FlowKey {
-    /// The key and the side that sent, of a packet from `source` to `destination`.
+    /// The key and the side that sent, of a packet from `source` to `destination` outside any tunnel.
     pub fn new(protocol: Protocol, ip_version: u8, interface: u16, source: (Address, u16), destination: (Address, u16)) -> (Self, Side) {
         let (low, high, sender) = if source <= destination { (source, destination, Side::Low) } else { (destination, source, Side::High) };
-        (Self { low: low.0, high: high.0, low_port: low.1, high_port: high.1, protocol, ip_version, interface }, sender)
+        (Self { low: low.0, high: high.0, low_port: low.1, high_port: high.1, protocol, ip_version, interface, tunnel: 0 }, sender)
     }
 
     pub fn address(&self, side: Side) -> Address {

@@ -30,6 +30,8 @@ pub struct FlowRow {
     pub server_port: Option<i32>,
     pub orientation: Orientation,
     pub vlan: Option<i32>,
+    /// The tunnels around the first packet, outermost first.
+    pub tunnel: Option<String>,
 
     pub service: Option<Arc<str>>,
     pub role: Option<Role>,

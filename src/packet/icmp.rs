@@ -4,6 +4,7 @@ use crate::model::{Address, Protocol};
 
 use super::Endpoint;
 use super::ip::{self, Datagram};
+use super::view::View;
 
 /// An ICMP error, as the flow that it quotes remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +30,20 @@ pub(super) struct Quote {
 }
 
 pub(super) fn message(datagram: &Datagram<'_>) -> Option<Message> {
-    let &[kind, code, ..] = datagram.payload.first_chunk::<4>()?;
+    let &[kind, code, ..] = datagram.payload.bytes.first_chunk::<4>()?;
     let (counterpart, is_error) =
         if datagram.version == 4 { (counterpart_v4(kind), is_error_v4(kind)) } else { (counterpart_v6(kind), is_error_v6(kind)) };
     let ports = (u16::from(kind), u16::from(counterpart.unwrap_or(code)));
     let error = IcmpError { kind, code, from: datagram.source };
-    let quote = if is_error { datagram.payload.get(8..).and_then(|inner| quote(inner, error)) } else { None };
+    let quote = if is_error { datagram.payload.bytes.get(8..).and_then(|inner| quote(inner, error)) } else { None };
     Some(Message { ports, quote })
 }
 
 /// The first bytes of the packet that caused the error: at least eight beyond its IP header (RFC 792), which hold the ports.
 fn quote(inner: &[u8], error: IcmpError) -> Option<Quote> {
-    let datagram = ip::datagram(inner, inner.len() as u32)?;
+    let datagram = ip::datagram(View::new(inner, 0, 0))?;
     let protocol = Protocol(datagram.protocol);
-    let ports = match (protocol, datagram.payload.first_chunk::<4>()) {
+    let ports = match (protocol, datagram.payload.bytes.first_chunk::<4>()) {
         (Protocol::TCP | Protocol::UDP | Protocol::SCTP, Some(&[a, b, c, d])) => (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])),
         _ => return None,
     };

@@ -4,6 +4,8 @@ use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderS
 
 use crate::model::Address;
 
+use super::view::View;
+
 /// An IP datagram and what the capture holds of its payload.
 pub(super) struct Datagram<'a> {
     pub version: u8,
@@ -13,39 +15,73 @@ pub(super) struct Datagram<'a> {
     pub id: u16,
     pub dont_fragment: bool,
     pub protocol: u8,
-    pub whole: Whole,
+    /// Set where this is a fragment only.
+    pub part: Option<Part>,
     /// Bytes on the wire from the first byte of the IP header on.
     pub total_bytes: u32,
     /// IP header with options or extension headers.
     pub header_bytes: u32,
-    /// Payload bytes on the wire.
-    pub payload_bytes: u32,
-    /// Payload bytes in the capture, link-layer padding left out.
-    pub payload: &'a [u8],
+    /// Link-layer padding left out.
+    pub payload: View<'a>,
 }
 
+/// Which part of a datagram a fragment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whole {
-    Datagram,
-    Fragment,
+pub(super) struct Part {
+    pub id: u32,
+    /// Where its payload stands in that of the datagram.
+    pub offset: u32,
+    /// Whether more fragments follow behind it.
+    pub more: bool,
 }
 
 /// Extension headers that are followed; more are no honest packet.
 const EXTENSIONS_MAX: usize = 8;
 
-/// The datagram at the start of `bytes`, of which the link layer carried `on_wire` bytes.
-pub(super) fn datagram(bytes: &[u8], on_wire: u32) -> Option<Datagram<'_>> {
-    match bytes.first()? >> 4 {
-        4 => v4(bytes, on_wire),
-        6 => v6(bytes, on_wire),
+/// The longest datagram whose length its header can state (RFC 791 section 3.1); longer ones state 0.
+const STATED_MAX: u32 = 65_535;
+
+/// The datagram at the start of the bytes.
+#[inline]
+pub(super) fn datagram(view: View<'_>) -> Option<Datagram<'_>> {
+    match view.bytes.first()? >> 4 {
+        4 => v4(view),
+        6 => v6(view),
         _ => None,
     }
 }
 
-fn v4(bytes: &[u8], on_wire: u32) -> Option<Datagram<'_>> {
-    let header = Ipv4HeaderSlice::from_slice(bytes).ok()?;
+/// Whether the bytes begin with an IP header that fits them: version, header length, and a total length that is there.
+pub(super) fn is_plausible(view: View<'_>) -> bool {
+    stated(&view).is_some_and(|(header, total)| if total == 0 { view.on_wire > STATED_MAX } else { (header..=view.on_wire).contains(&total) })
+}
+
+/// The same, and nothing stands behind the datagram.
+pub(super) fn fills(view: View<'_>) -> bool {
+    is_plausible(view) && stated(&view).is_some_and(|(_, total)| total == view.on_wire)
+}
+
+/// Bytes of the header, which the capture holds, and of all the datagram as the header states it; 0 where it states none.
+fn stated(view: &View<'_>) -> Option<(u32, u32)> {
+    let first = view.u8(0)?;
+    let (header, total) = match (first >> 4, view.be16(2)?, view.be16(4)?) {
+        (4, total, _) => (u32::from(first & 0x0f) * 4, total.into()),
+        (6, _, 0) if view.u8(6)? != IpNumber::IPV6_NO_NEXT_HEADER.0 => (40, 0),
+        (6, _, payload) => (40, 40 + u32::from(payload)),
+        _ => return None,
+    };
+    (header >= 20 && view.bytes.len() >= header as usize).then_some((header, total))
+}
+
+fn v4(view: View<'_>) -> Option<Datagram<'_>> {
+    let header = Ipv4HeaderSlice::from_slice(view.bytes).ok()?;
     let header_bytes = header.slice().len() as u32;
-    let total_bytes = stated_or(on_wire, u32::from(header.total_len()), header_bytes);
+    let total_bytes = stated_or(view.on_wire, u32::from(header.total_len()), header_bytes);
+    let part = header.is_fragmenting_payload().then(|| Part {
+        id: header.identification().into(),
+        offset: u32::from(header.fragments_offset().value()) * 8,
+        more: header.more_fragments(),
+    });
     Some(Datagram {
         version: 4,
         source: Address::v4(header.source()),
@@ -54,32 +90,27 @@ fn v4(bytes: &[u8], on_wire: u32) -> Option<Datagram<'_>> {
         id: header.identification(),
         dont_fragment: header.dont_fragment(),
         protocol: header.protocol().0,
-        whole: if header.is_fragmenting_payload() { Whole::Fragment } else { Whole::Datagram },
+        part,
         total_bytes,
         header_bytes,
-        payload_bytes: total_bytes - header_bytes,
-        payload: captured(bytes, header_bytes, total_bytes),
+        payload: view.skip(header_bytes as usize)?.claim(total_bytes - header_bytes),
     })
 }
 
 /// The length that the header states. Zero stands in packets captured before the network card segmented them: then the link layer's length holds.
 fn stated_or(on_wire: u32, stated: u32, header_bytes: u32) -> u32 {
-    if stated <= header_bytes && stated == 0 { on_wire.max(header_bytes) } else { stated.max(header_bytes) }
+    if stated == 0 { on_wire.max(header_bytes) } else { stated.max(header_bytes) }
 }
 
-fn captured(bytes: &[u8], from: u32, to: u32) -> &[u8] {
-    let end = bytes.len().min(to as usize);
-    bytes.get(from as usize..end).unwrap_or_default()
-}
-
-fn v6(bytes: &[u8], on_wire: u32) -> Option<Datagram<'_>> {
-    let header = Ipv6HeaderSlice::from_slice(bytes).ok()?;
+fn v6(view: View<'_>) -> Option<Datagram<'_>> {
+    let header = Ipv6HeaderSlice::from_slice(view.bytes).ok()?;
     let fixed = header.slice().len() as u32;
     let total_bytes = match u32::from(header.payload_length()) {
-        0 if header.next_header() != IpNumber::IPV6_NO_NEXT_HEADER => on_wire.max(fixed),
+        0 if header.next_header() != IpNumber::IPV6_NO_NEXT_HEADER => view.on_wire.max(fixed),
         stated => fixed + stated,
     };
-    let upper = upper_layer(header.next_header(), captured(bytes, fixed, total_bytes))?;
+    let inside = view.skip(fixed as usize)?.claim(total_bytes - fixed);
+    let upper = upper_layer(header.next_header(), inside.bytes)?;
     let header_bytes = fixed + upper.skipped;
     Some(Datagram {
         version: 6,
@@ -89,29 +120,29 @@ fn v6(bytes: &[u8], on_wire: u32) -> Option<Datagram<'_>> {
         id: 0,
         dont_fragment: true,
         protocol: upper.protocol.0,
-        whole: upper.whole,
+        part: upper.part,
         total_bytes,
         header_bytes,
-        payload_bytes: total_bytes.saturating_sub(header_bytes),
-        payload: captured(bytes, header_bytes, total_bytes),
+        payload: inside.skip(upper.skipped as usize)?,
     })
 }
 
 struct UpperLayer {
     protocol: IpNumber,
     skipped: u32,
-    whole: Whole,
+    part: Option<Part>,
 }
 
 /// Walks the extension headers (RFC 8200 section 4). None where the capture ends inside one of them.
 fn upper_layer(mut protocol: IpNumber, mut bytes: &[u8]) -> Option<UpperLayer> {
-    let (all, mut whole) = (bytes.len(), Whole::Datagram);
+    let (all, mut part) = (bytes.len(), None);
     for _ in 0..EXTENSIONS_MAX {
         let length = if protocol == IpNumber::IPV6_FRAGMENTATION_HEADER {
             let fragment = Ipv6FragmentHeaderSlice::from_slice(bytes).ok()?;
             protocol = fragment.next_header();
             if fragment.is_fragmenting_payload() {
-                whole = Whole::Fragment;
+                let offset = u32::from(fragment.fragment_offset().value()) * 8;
+                part = Some(Part { id: fragment.identification(), offset, more: fragment.more_fragments() });
             }
             fragment.slice().len()
         } else if protocol == IpNumber::AUTHENTICATION_HEADER {
@@ -125,10 +156,10 @@ fn upper_layer(mut protocol: IpNumber, mut bytes: &[u8]) -> Option<UpperLayer> {
         } else {
             break;
         };
-        bytes = &bytes[length..];
-        if whole == Whole::Fragment {
+        bytes = bytes.get(length..)?;
+        if part.is_some() {
             break;
         }
     }
-    Some(UpperLayer { protocol, skipped: (all - bytes.len()) as u32, whole })
+    Some(UpperLayer { protocol, skipped: (all - bytes.len()) as u32, part })
 }

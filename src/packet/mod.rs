@@ -1,18 +1,26 @@
 //! Packets from raw records.
 //! In:  one record: its bytes in the round, its link type, time and number.
-//! Out: a [`Packet`] with its flow key, or the reason why the record is none.
+//! Out: a [`Packet`] with the flow key of its innermost addresses, or the reason why the record is none.
 //! Promises: no state, so that records can be decoded on any core in any order; no payload is copied; whatever the bytes say, no panic.
+//! Fragments are the exception: [`Fragments`] keeps them, in the order of the capture, until their datagram is whole.
 //! Not here: what belongs together (`flow`), what the payload says (`app`).
 
+mod fragments;
 mod icmp;
 mod ip;
 mod link;
 mod tcp;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub mod trace;
+mod tunnel;
+mod view;
+mod walk;
 
+pub use fragments::{Fragment, Fragments, Whole};
 pub use icmp::IcmpError;
 pub use tcp::{Segment, TcpFlags};
 
@@ -21,8 +29,9 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use crate::capture::Record;
-use crate::model::{Address, FlowKey, PacketNumber, Protocol, Side, Timestamp};
-use ip::{Datagram, Whole};
+use crate::model::{Address, FlowKey, PacketNumber, Protocol, Side, Timestamp, TunnelPath};
+use view::View;
+use walk::{Found, Layer, Outer, Walk};
 
 /// One packet, small and without borrows: its payload stays in the round at `payload`.
 #[derive(Clone, Debug)]
@@ -39,6 +48,8 @@ pub struct Packet {
     pub dont_fragment: bool,
     pub ip_id: u16,
     pub vlan: Option<u16>,
+    /// The tunnels around the packet.
+    pub tunnel: TunnelPath,
     /// Bytes of the IP packet on the wire, headers included.
     pub ip_bytes: u32,
     /// Bytes of transport payload on the wire; the capture may hold fewer.
@@ -66,16 +77,16 @@ pub enum Body {
     Quoted(IcmpError),
 }
 
-/// What became of a record.
+/// What was found in a record.
 pub enum Decoded {
     Packet(Packet),
-    /// An ICMP error, and the note for the flow that it quotes.
-    PacketAndQuote(Packet, Packet),
+    /// Behind the packet of an ICMP error: the note for the flow that it quotes. It is no packet itself.
+    Quote(Packet),
     /// A fragment of an IP datagram; it belongs to no flow by itself.
-    Fragment,
+    Fragment(Fragment),
     /// Not IP at all, ARP for example.
     NotIp,
-    /// Too short, or of a link type that is not read.
+    /// Too short, encrypted below IP, or of a link type that is not read.
     Undecoded,
 }
 
@@ -86,90 +97,24 @@ impl PayloadRange {
     }
 }
 
-/// Decodes one record of a round.
-pub fn decode(record: &Record, round: &[u8]) -> Decoded {
-    let frame = PayloadRange { start: record.start, captured: record.captured };
-    let bytes = frame.of(round);
-    let Some(network) = link::network(record.link_type, bytes) else { return Decoded::Undecoded };
-    if !network.is_ip {
-        return Decoded::NotIp;
-    }
-    let header_bytes = (bytes.len() - network.bytes.len()) as u32;
-    let on_wire = record.original.max(record.captured).saturating_sub(header_bytes);
-    let Some(datagram) = ip::datagram(network.bytes, on_wire) else { return Decoded::Undecoded };
-    if datagram.whole == Whole::Fragment {
-        return Decoded::Fragment;
-    }
-    let payload_start = record.start + header_bytes + datagram.header_bytes;
-    transport(record, &datagram, network.vlan, payload_start)
-}
-
-fn transport(record: &Record, datagram: &Datagram<'_>, vlan: Option<u16>, start: u32) -> Decoded {
-    let head = Head { record, datagram, vlan, start };
-    let bytes = datagram.payload;
-    match Protocol(datagram.protocol) {
-        Protocol::TCP => match tcp::segment(bytes) {
-            Some((ports, segment, header)) => Decoded::Packet(head.packet(ports, header, Body::Tcp(segment))),
-            None => Decoded::Undecoded,
-        },
-        Protocol::UDP => match etherparse::UdpHeaderSlice::from_slice(bytes) {
-            Ok(udp) => Decoded::Packet(head.packet((udp.source_port(), udp.destination_port()), 8, Body::Udp)),
-            Err(_) => Decoded::Undecoded,
-        },
-        Protocol::ICMP | Protocol::ICMP6 => icmp_packet(&head),
-        Protocol::SCTP => match bytes.first_chunk::<4>() {
-            Some(&[a, b, c, d]) => Decoded::Packet(head.packet((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])), 12, Body::Other)),
-            None => Decoded::Undecoded,
-        },
-        _ => Decoded::Packet(head.packet((0, 0), 0, Body::Other)),
+/// Decodes one record of a round. What is found goes to `give`: one packet as a rule, more only where a frame of 802.11 holds several.
+pub fn decode(record: &Record, round: &[u8], mut give: impl FnMut(Decoded)) {
+    let bytes = PayloadRange { start: record.start, captured: record.captured }.of(round);
+    let view = View::new(bytes, record.start, record.original);
+    match (Walk { record, give: &mut give }).layers(Layer::Link(record.link_type), view, Outer::default()) {
+        Found::Given => {}
+        Found::NotIp => give(Decoded::NotIp),
+        Found::Undecoded => give(Decoded::Undecoded),
     }
 }
 
-fn icmp_packet(head: &Head<'_>) -> Decoded {
-    let Some(message) = icmp::message(head.datagram) else { return Decoded::Undecoded };
-    let packet = head.packet(message.ports, 8, Body::Icmp);
-    match message.quote {
-        None => Decoded::Packet(packet),
-        Some(quote) => {
-            let (key, sender) = FlowKey::new(quote.protocol, quote.ip_version, head.record.interface, quote.source, quote.destination);
-            let quoted = Packet { key, sender, hash: hash(&key), body: Body::Quoted(quote.error), ..packet.clone() };
-            Decoded::PacketAndQuote(packet, quoted)
-        }
-    }
-}
-
-/// What the layers below the transport say of a packet.
-struct Head<'a> {
-    record: &'a Record,
-    datagram: &'a Datagram<'a>,
-    vlan: Option<u16>,
-    /// Where the transport header begins in the round.
-    start: u32,
-}
-
-impl Head<'_> {
-    fn packet(&self, ports: (u16, u16), header: u32, body: Body) -> Packet {
-        let Self { record, datagram, .. } = *self;
-        let protocol = Protocol(datagram.protocol);
-        let (key, sender) = FlowKey::new(protocol, datagram.version, record.interface, (datagram.source, ports.0), (datagram.destination, ports.1));
-        let captured = (datagram.payload.len() as u32).saturating_sub(header);
-        Packet {
-            key,
-            hash: hash(&key),
-            sender,
-            time: record.time,
-            clock: record.clock,
-            number: record.number,
-            ttl: datagram.ttl,
-            dont_fragment: datagram.dont_fragment,
-            ip_id: datagram.id,
-            vlan: self.vlan,
-            ip_bytes: datagram.total_bytes,
-            payload_bytes: datagram.payload_bytes.saturating_sub(header),
-            payload: PayloadRange { start: self.start + header, captured },
-            digest: digest(protocol, datagram.payload),
-            body,
-        }
+/// Decodes a datagram that was put together from fragments, from its IP header on; it counts as the record that completed it.
+pub fn decode_whole(whole: &Whole, round: &[u8], mut give: impl FnMut(Decoded)) {
+    let view = View::new(whole.datagram.of(round), whole.datagram.start, whole.on_wire);
+    match (Walk { record: &whole.record, give: &mut give }).ip(view, whole.outer) {
+        Found::Given => {}
+        Found::NotIp => give(Decoded::NotIp),
+        Found::Undecoded => give(Decoded::Undecoded),
     }
 }
 

@@ -1,115 +1,13 @@
-//! Scenes of single records: every link layer, both versions of IP, and everything that can be wrong with them.
-
-use std::net::Ipv6Addr;
+//! Scenes of single records: fields, lengths, both versions of IP, ICMP, and everything that can be wrong with them.
 
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
+use super::testing::*;
 use super::*;
-use crate::model::{Direction, FileId};
+use crate::model::{Direction, Protocol};
 
-const HERE: [u8; 4] = [192, 0, 2, 1];
-const THERE: [u8; 4] = [198, 51, 100, 1];
-const ROUTER: [u8; 4] = [203, 0, 113, 9];
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
-const ETHERNET: u16 = 1;
-const RAW: u16 = 101;
-
-// Packets by hand.
-
-fn tcp(payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0xc3, 0x50, 0x01, 0xbb]; // ports 50000 and 443
-    bytes.extend([0, 0, 0x10, 0, 0, 0, 0x20, 0]); // sequence number 4096, acknowledgement 8192
-    bytes.extend([0x50, 0x18, 1, 0xf6, 0, 0, 0, 0]); // 20 bytes of header, PSH and ACK, window 502
-    bytes.extend(payload);
-    bytes
-}
-
-fn ipv4_between(source: [u8; 4], destination: [u8; 4], protocol: Protocol, payload: &[u8]) -> Vec<u8> {
-    let [high, low] = (20 + payload.len() as u16).to_be_bytes();
-    let mut bytes = vec![0x45, 0, high, low, 0x12, 0x34, 0x40, 0, 57, protocol.0, 0, 0];
-    bytes.extend([source, destination].as_flattened());
-    bytes.extend(payload);
-    bytes
-}
-
-fn ipv4(protocol: Protocol, payload: &[u8]) -> Vec<u8> {
-    ipv4_between(HERE, THERE, protocol, payload)
-}
-
-fn here_v6() -> [u8; 16] {
-    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets()
-}
-
-fn there_v6() -> [u8; 16] {
-    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2).octets()
-}
-
-fn ipv6(next_header: u8, payload: &[u8]) -> Vec<u8> {
-    let [high, low] = (payload.len() as u16).to_be_bytes();
-    let mut bytes = vec![0x60, 0, 0, 0, high, low, next_header, 55];
-    bytes.extend([here_v6(), there_v6()].as_flattened());
-    bytes.extend(payload);
-    bytes
-}
-
-fn ethernet(ether_type: u16, payload: &[u8]) -> Vec<u8> {
-    [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2][..], &ether_type.to_be_bytes(), payload].concat()
-}
-
-/// A VLAN tag and what it holds.
-fn tagged(vlan: u16, ether_type: u16, payload: &[u8]) -> Vec<u8> {
-    [&vlan.to_be_bytes()[..], &ether_type.to_be_bytes(), payload].concat()
-}
-
-// What is read.
-
-/// Some bytes stand before the record in its round, so that a wrong offset shows.
-const BEFORE: usize = 7;
-
-fn read_cut(link_type: u16, frame: &[u8], captured: usize) -> (Decoded, Vec<u8>) {
-    let round = [&[0xee; BEFORE][..], &frame[..captured], &[0xdd; 5]].concat();
-    let record = Record {
-        time: Timestamp(5),
-        clock: Timestamp(6),
-        number: PacketNumber::new(FileId(0), 1),
-        link_type,
-        interface: 3,
-        start: BEFORE as u32,
-        captured: captured as u32,
-        original: frame.len() as u32,
-    };
-    (decode(&record, &round), round)
-}
-
-fn read(link_type: u16, frame: &[u8]) -> Decoded {
-    read_cut(link_type, frame, frame.len()).0
-}
-
-#[track_caller]
-fn packet(decoded: Decoded) -> Packet {
-    match decoded {
-        Decoded::Packet(packet) => packet,
-        other => panic!("no packet but {}", word(&other)),
-    }
-}
-
-fn word(decoded: &Decoded) -> &'static str {
-    match decoded {
-        Decoded::Packet(_) => "packet",
-        Decoded::PacketAndQuote(..) => "packet and quote",
-        Decoded::Fragment => "fragment",
-        Decoded::NotIp => "not IP",
-        Decoded::Undecoded => "undecoded",
-    }
-}
-
-fn key(from: ([u8; 4], u16), to: ([u8; 4], u16), protocol: Protocol) -> (FlowKey, Side) {
-    FlowKey::new(protocol, 4, 3, (Address::v4(from.0), from.1), (Address::v4(to.0), to.1))
-}
-
-// Link layers.
+// Fields.
 
 #[test]
 fn a_tcp_packet_is_read_field_by_field() {
@@ -142,44 +40,6 @@ fn a_digest_tells_transport_bytes_apart_and_leaves_out_what_routers_change() {
     let query = |last: u8| [&[0, 53, 0, 53, 0, 20, 0, 0][..], &[b'q'; 11], &[last]].concat();
     assert_eq!(digest(Protocol::UDP, &query(1), 64), digest(Protocol::UDP, &query(1), 57));
     assert_ne!(digest(Protocol::UDP, &query(1), 64), digest(Protocol::UDP, &query(2), 64), "also without a checksum");
-}
-
-#[test]
-fn the_link_layer_makes_no_difference() {
-    let (v4, v6) = (ipv4(Protocol::TCP, &tcp(b"hello")), ipv6(6, &tcp(b"hello")));
-    let sll = |ether_type: u16| [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0][..], &ether_type.to_be_bytes()].concat();
-    let sll2 = |ether_type: u16| [&ether_type.to_be_bytes()[..], &[0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0]].concat();
-    let snap = |ether_type: u16| [&ethernet(53, &[0xaa, 0xaa, 3, 0, 0, 0])[..], &ether_type.to_be_bytes()].concat();
-    let headers: &[(u16, Vec<u8>, &[u8])] = &[
-        (ETHERNET, ethernet(IPV4, &[]), &v4),
-        (ETHERNET, ethernet(IPV6, &[]), &v6),
-        (ETHERNET, snap(IPV4), &v4),
-        (113, sll(IPV4), &v4),
-        (113, sll(IPV6), &v6),
-        (276, sll2(IPV4), &v4),
-        (276, sll2(IPV6), &v6),
-        (RAW, vec![], &v4),
-        (RAW, vec![], &v6),
-        (12, vec![], &v4),
-        (14, vec![], &v6),
-        (228, vec![], &v4),
-        (229, vec![], &v6),
-        (0, vec![2, 0, 0, 0], &v4),
-        (0, vec![0, 0, 0, 2], &v4),
-        (0, vec![10, 0, 0, 0], &v6),
-        (0, vec![0, 0, 0, 24], &v6),
-        (0, vec![28, 0, 0, 0], &v6),
-        (0, vec![30, 0, 0, 0], &v6),
-        (108, vec![0, 0, 0, 2], &v4),
-        (108, vec![0, 0, 0, 30], &v6),
-    ];
-    for (link_type, header, datagram) in headers {
-        let frame = [header, *datagram].concat();
-        let (decoded, round) = read_cut(*link_type, &frame, frame.len());
-        let packet = packet(decoded);
-        assert_eq!(packet.payload.of(&round), b"hello", "link type {link_type}");
-        assert_eq!((packet.ip_bytes as usize, packet.payload_bytes, packet.vlan), (datagram.len(), 5, None), "link type {link_type}");
-    }
 }
 
 #[test]
@@ -218,7 +78,7 @@ fn what_is_not_ip_is_no_damage() {
 
 #[test]
 fn a_link_type_that_is_not_read_is_undecoded() {
-    assert_eq!(word(&read(127, &ethernet(IPV4, &ipv4(Protocol::TCP, &tcp(b""))))), "undecoded");
+    assert_eq!(word(&read(65_000, &ethernet(IPV4, &hello()))), "undecoded");
 }
 
 #[test]
@@ -339,11 +199,13 @@ fn both_ways_of_a_flow_share_key_and_hash() {
 
 // ICMP.
 
+/// The packet of an error, and the note for the flow that it quotes.
 #[track_caller]
-fn quoted(decoded: Decoded) -> (Packet, Packet) {
-    match decoded {
-        Decoded::PacketAndQuote(packet, quote) => (packet, quote),
-        other => panic!("no quote but {}", word(&other)),
+fn quoted(link_type: u16, frame: &[u8]) -> (Packet, Packet) {
+    let (all, _) = read_all(link_type, frame, frame.len());
+    match <[Decoded; 2]>::try_from(all) {
+        Ok([Decoded::Packet(packet), Decoded::Quote(quote)]) => (packet, quote),
+        _ => panic!("no packet with a quote"),
     }
 }
 
@@ -352,7 +214,7 @@ fn an_icmp_error_is_noted_at_the_flow_that_it_quotes() {
     let sent = ipv4(Protocol::TCP, &tcp(b"hello"));
     let flow = packet(read(RAW, &sent));
     let message = [&[3, 13, 0, 0, 0, 0, 0, 0][..], &sent[..28]].concat(); // RFC 792: the header and eight bytes
-    let (icmp, quote) = quoted(read(RAW, &ipv4_between(ROUTER, HERE, Protocol::ICMP, &message)));
+    let (icmp, quote) = quoted(RAW, &ipv4_between(ROUTER, HERE, Protocol::ICMP, &message));
     assert_eq!((quote.key, quote.hash, quote.sender), (flow.key, flow.hash, flow.sender));
     assert_eq!(quote.body, Body::Quoted(IcmpError { kind: 3, code: 13, from: Address::v4(ROUTER) }));
     assert_eq!((icmp.key, icmp.sender), key((ROUTER, 3), (HERE, 13), Protocol::ICMP));
@@ -366,7 +228,7 @@ fn an_icmp6_error_is_noted_at_the_flow_that_it_quotes() {
     let mut error = ipv6(58, &[&[1, 4, 0, 0, 0, 0, 0, 0][..], &sent].concat());
     error[8..24].copy_from_slice(&there_v6());
     error[24..40].copy_from_slice(&here_v6());
-    let (_, quote) = quoted(read(RAW, &error));
+    let (_, quote) = quoted(RAW, &error);
     assert_eq!((quote.key, quote.hash, quote.sender), (flow.key, flow.hash, flow.sender));
     assert_eq!(quote.body, Body::Quoted(IcmpError { kind: 1, code: 4, from: Address::v6(there_v6()) }));
 }
@@ -389,20 +251,17 @@ fn request_and_answer_of_a_ping_are_one_flow() {
 
 // Whatever the bytes say.
 
-/// Every link type that is read, and one that is not.
-const LINK_TYPES: [u16; 12] = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 105, 65_535];
-
-/// The payload of whatever was read lies inside the record.
-fn holds(decoded: &Decoded, captured: usize) -> bool {
+/// Whatever was read lies inside the record, and a packet is counted once at least.
+fn holds(all: &[Decoded], captured: usize) -> bool {
     let inside = |packet: &Packet| {
         let PayloadRange { start, captured: held } = packet.payload;
         held <= packet.payload_bytes && (held == 0 || (start as usize >= BEFORE && (start + held) as usize <= BEFORE + captured))
     };
-    match decoded {
-        Decoded::Packet(packet) => inside(packet),
-        Decoded::PacketAndQuote(packet, quote) => inside(packet) && inside(quote),
+    let each = |found: &Decoded| match found {
+        Decoded::Packet(packet) | Decoded::Quote(packet) => inside(packet),
         _ => true,
-    }
+    };
+    all.iter().all(each) && !matches!(all.first(), None | Some(Decoded::Quote(_)))
 }
 
 fn scenes() -> Vec<(u16, Vec<u8>)> {
@@ -424,18 +283,18 @@ fn scenes() -> Vec<(u16, Vec<u8>)> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(link_type in prop_oneof![prop::sample::select(&LINK_TYPES[..]), any::<u16>()],
-        frame in proptest::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(holds(&read(link_type, &frame), frame.len()));
+    fn no_bytes_make_it_panic(link_type in prop_oneof![0u16..300, any::<u16>()], frame in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(holds(&read_all(link_type, &frame, frame.len()).0, frame.len()));
     }
 
     #[test]
-    fn no_damage_makes_it_panic(scene in 0usize..5, damage in proptest::collection::vec((0usize..128, any::<u8>()), 1..4), cut in 0usize..160) {
-        let (link_type, mut frame) = scenes().swap_remove(scene);
+    fn no_damage_makes_it_panic(scene in any::<prop::sample::Index>(), damage in proptest::collection::vec((0usize..160, any::<u8>()), 0..4), cut in 0usize..200) {
+        let mut scenes = [scenes(), link::tests::frames(), tunnel::tests::frames()].concat();
+        let (link_type, mut frame) = scenes.swap_remove(scene.index(scenes.len()));
         let len = frame.len();
         damage.iter().for_each(|&(at, value)| frame[at % len] = value);
         let captured = len.min(cut);
-        prop_assert!(holds(&read_cut(link_type, &frame, captured).0, captured));
-        prop_assert!(holds(&read(link_type, &frame), len));
+        prop_assert!(holds(&read_all(link_type, &frame, captured).0, captured));
+        prop_assert!(holds(&read_all(link_type, &frame, len).0, len));
     }
 }

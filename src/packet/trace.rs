@@ -242,10 +242,10 @@ impl Trace {
                 original: frame.len() as u32,
             };
             round.extend(&frame[..captured]);
-            match decode(&record, &round) {
+            decode(&record, &round, |found| match found {
                 Decoded::Packet(packet) => packets.push(packet),
                 _ => panic!("packet {} is no packet", index + 1),
-            }
+            });
         }
         (packets, round)
     }

@@ -1,11 +1,11 @@
-//! A round of records and its packets, decoded on all cores and sorted by shard without a lock.
+//! A round of records and its packets, decoded on all cores and sorted by shard without a lock; fragments are put together in one ordered step behind.
 
 use std::ops::AddAssign;
 
 use rayon::prelude::*;
 
 use crate::capture::{Record, Round, SourceReader};
-use crate::packet::{self, Packet};
+use crate::packet::{self, Fragment, Fragments, Packet};
 use crate::shard::{SHARDS, shard_of};
 
 /// Records that one core decodes at a time.
@@ -18,11 +18,14 @@ pub struct Decoded {
     pub accounts: Accounts,
     batches: Vec<Batch>,
     used: usize,
+    /// Bytes that the reader gave; behind them stand datagrams that came in fragments.
+    read_bytes: usize,
 }
 
 /// The packets of some consecutive records, by shard, in capture order.
 struct Batch {
     shards: Vec<Vec<Packet>>,
+    fragments: Vec<Fragment>,
     accounts: Accounts,
 }
 
@@ -39,11 +42,14 @@ pub struct Accounts {
 
 impl Decoded {
     /// Reads and decodes the next round; false at the end of the source.
-    pub fn fill(&mut self, reader: &mut SourceReader<'_>) -> bool {
-        if !reader.fill(&mut self.round) {
+    pub fn fill(&mut self, reader: &mut SourceReader<'_>, fragments: &mut Fragments) -> bool {
+        self.round.bytes.truncate(self.read_bytes);
+        let more = reader.fill(&mut self.round);
+        self.read_bytes = self.round.bytes.len();
+        if !more {
             return false;
         }
-        let Self { round, accounts, batches, used } = self;
+        let Self { round, accounts, batches, used, .. } = self;
         let chunks: Vec<&[Record]> = round.records.chunks(BATCH_RECORDS).collect();
         *used = chunks.len();
         if batches.len() < *used {
@@ -51,7 +57,10 @@ impl Decoded {
         }
         batches.par_iter_mut().zip(&chunks).for_each(|(batch, records)| batch.decode(records, &round.bytes));
         *accounts = Accounts::default();
-        batches[..*used].iter().for_each(|batch| *accounts += batch.accounts);
+        for batch in &mut batches[..*used] {
+            batch.join(fragments, &mut round.bytes);
+            *accounts += batch.accounts;
+        }
         true
     }
 
@@ -69,43 +78,65 @@ impl Decoded {
 
 impl Batch {
     fn new() -> Self {
-        Self { shards: vec![Vec::new(); SHARDS], accounts: Accounts::default() }
+        Self { shards: vec![Vec::new(); SHARDS], fragments: Vec::new(), accounts: Accounts::default() }
     }
 
     fn decode(&mut self, records: &[Record], round: &[u8]) {
         self.accounts = Accounts::default();
         self.shards.iter_mut().for_each(Vec::clear);
         for record in records {
-            let outcome = packet::decode(record, round);
-            self.accounts.count(&outcome);
-            match outcome {
-                packet::Decoded::Packet(packet) => self.push(packet),
-                packet::Decoded::PacketAndQuote(packet, quote) => {
-                    self.push(packet);
-                    self.push(quote);
-                }
-                packet::Decoded::Fragment | packet::Decoded::NotIp | packet::Decoded::Undecoded => {}
-            }
+            packet::decode(record, round, |found| self.take(found, Vec::push));
         }
     }
 
-    fn push(&mut self, packet: Packet) {
-        self.shards[shard_of(packet.hash)].push(packet);
+    /// The ordered step: gives the fragments of the batch to those that wait. Datagrams that become whole are decoded like any other, from their IP
+    /// header on; what they carry may be a fragment again, of a datagram inside.
+    fn join(&mut self, fragments: &mut Fragments, round: &mut Vec<u8>) {
+        let mut waiting = std::mem::take(&mut self.fragments);
+        for fragment in waiting.drain(..) {
+            self.fragments.push(fragment);
+            while let Some(fragment) = self.fragments.pop() {
+                match fragments.take(&fragment, round) {
+                    Some(whole) => packet::decode_whole(&whole, round, |found| self.take(found, insert)),
+                    None => self.accounts.fragment(),
+                }
+            }
+        }
+        self.fragments = waiting; // empty, and its memory is used again
+    }
+
+    fn take(&mut self, found: packet::Decoded, put: impl FnOnce(&mut Vec<Packet>, Packet)) {
+        match found {
+            packet::Decoded::Packet(packet) => {
+                self.accounts.decoded += 1;
+                put(&mut self.shards[shard_of(packet.hash)], packet);
+            }
+            packet::Decoded::Quote(quote) => put(&mut self.shards[shard_of(quote.hash)], quote),
+            packet::Decoded::Fragment(fragment) => self.fragments.push(fragment),
+            packet::Decoded::NotIp => {
+                self.accounts.decoded += 1;
+                self.accounts.not_ip += 1;
+            }
+            packet::Decoded::Undecoded => self.accounts.undecoded += 1,
+        }
     }
 }
 
+/// Puts a packet among those of its batch, behind all that came before it.
+fn insert(packets: &mut Vec<Packet>, packet: Packet) {
+    let at = packets.partition_point(|other| other.number <= packet.number);
+    packets.insert(at, packet);
+}
+
 impl Accounts {
-    fn count(&mut self, outcome: &packet::Decoded) {
-        match outcome {
-            packet::Decoded::Packet(_) | packet::Decoded::PacketAndQuote(..) => {}
-            packet::Decoded::Fragment => self.fragments += 1,
-            packet::Decoded::NotIp => self.not_ip += 1,
-            packet::Decoded::Undecoded => {
-                self.undecoded += 1;
-                return;
-            }
-        }
+    fn fragment(&mut self) {
         self.decoded += 1;
+        self.fragments += 1;
+    }
+
+    /// Packets: one for each record, and the further ones of frames that hold several.
+    pub fn packets(&self) -> u64 {
+        self.decoded + self.undecoded
     }
 }
 

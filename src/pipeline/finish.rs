@@ -13,8 +13,7 @@ use crate::capture::Inventory;
 use crate::infer::Judge;
 use crate::model::rows::{CaptureRow, FindingRow, Judgement};
 use crate::table::{
-    CAPTURES, Cases, Column, FINDINGS, FLOWS, FLOWS_LATER, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch, from_spool,
-    spooled,
+    ADDED, CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch, from_spool, spooled,
 };
 
 use super::sink::{Learnt, Sink};
@@ -80,7 +79,7 @@ impl<'a> LastStep<'a> {
 
     /// Merges the runs of `flows`, judges each row, and writes the table.
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
-        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(FLOWS_LATER.iter().map(Column::field));
+        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(ADDED.iter().map(Column::field));
         let mut writer = self.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
@@ -90,8 +89,8 @@ impl<'a> LastStep<'a> {
             if self.waiting.len() >= FINDING_RUN_ROWS {
                 self.spool_findings()?;
             }
-            let (first, later) = rows.columns().split_at(FLOWS.len().min(rows.num_columns()));
-            let columns = from_spool(FLOWS, first).into_iter().chain(batch(JUDGEMENT, &judgements)).chain(from_spool(FLOWS_LATER, later));
+            let (first, rest) = rows.columns().split_at(FLOWS.len());
+            let columns = [from_spool(FLOWS, first), batch(JUDGEMENT, &judgements), from_spool(ADDED, rest)].concat();
             writer.write_columns(self.with_run_id(columns))
         })?;
         writer.finish()

@@ -92,7 +92,8 @@ impl<'a> Rows<'a> {
             server_ip: flow.key.ip(server).to_string(),
             server_port: port(server),
             orientation: conversation.orientation,
-            vlan: flow.vlan.map(i32::from),
+            vlan: flow.vlan().map(i32::from),
+            tunnel: flow.tunnel().map(|path| path.to_string()),
             service: named.membership.as_ref().map(|member| member.service.clone()),
             role: named.membership.as_ref().map(|member| member.role),
             host: named.host,
@@ -184,6 +185,9 @@ fn flow_id(source: &str, flow: &Flow) -> i64 {
     hasher.update(source.as_bytes()).update(&[0]).update(&key.low.0).update(&key.high.0);
     hasher.update(&key.low_port.to_be_bytes()).update(&key.high_port.to_be_bytes()).update(&[key.protocol.0]);
     hasher.update(&flow.start.0.to_be_bytes()).update(&first_seq.to_be_bytes());
+    if key.tunnel != 0 {
+        hasher.update(&key.tunnel.to_be_bytes());
+    }
     let hash = hasher.finalize();
     let bytes = hash.as_bytes().first_chunk().copied().unwrap_or_default();
     i64::from_be_bytes(bytes) & i64::MAX
@@ -320,7 +324,7 @@ fn icmp_row(flow: &Flow) -> Option<IcmpRow> {
         let code = if is_one_way_icmp(&flow.key, sender) { flow.key.port(answerer) } else { 0 };
         return Some(IcmpRow { kind: flow.key.port(sender).into(), code: code.into(), from: flow.key.ip(sender).to_string() });
     }
-    flow.icmp_error.as_ref().map(|error| IcmpRow { kind: error.0.kind.into(), code: error.0.code.into(), from: error.0.from.to_string() })
+    flow.icmp_error().map(|(error, _)| IcmpRow { kind: error.kind.into(), code: error.code.into(), from: error.from.to_string() })
 }
 
 /// The gates of the flow, whether the capture ended too soon behind the silence, and whether packets of the flow were captured twice.

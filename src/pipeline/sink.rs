@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::infer::Knowledge;
 use crate::model::rows::FlowRow;
-use crate::table::{Cases, FLOWS, FLOWS_LATER, SPOOL, Spool, TableError, spooled};
+use crate::table::{ADDED, Cases, FLOWS, SPOOL, Spool, TableError, spooled};
 
 /// Rows of one run: some 40 MB while they wait.
 const RUN_ROWS: usize = 32 * 1024;
@@ -42,7 +42,7 @@ pub struct Learnt {
 
 impl Sink {
     pub fn new(folder: &Path) -> Self {
-        let fields: Vec<Field> = FLOWS.iter().chain(FLOWS_LATER).chain(SPOOL).map(|column| column.spooled_field()).collect();
+        let fields: Vec<Field> = FLOWS.iter().chain(ADDED).chain(SPOOL).map(|column| column.spooled_field()).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
         Self { schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
@@ -65,7 +65,7 @@ impl Sink {
 
     fn write_run(&self, rows: &[&FlowRow]) -> Result<(), TableError> {
         let mut columns = spooled(FLOWS, rows);
-        columns.extend(spooled(FLOWS_LATER, rows));
+        columns.extend(spooled(ADDED, rows));
         columns.extend(spooled(SPOOL, rows));
         let run = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
         self.learn(&run, rows);

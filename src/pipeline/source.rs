@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use crate::capture::{FileReport, Source, SourceReader};
 use crate::model::rows::{CaptureRow, FlowRow};
 use crate::model::{FileId, Timestamp};
+use crate::packet::Fragments;
 use crate::shard::{SHARDS, Shard};
 use crate::table::TableError;
 
@@ -27,10 +28,11 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, 
     let (mut now, mut next) = (Decoded::default(), Decoded::default());
     let (mut accounts, mut end) = (BTreeMap::<FileId, Accounts>::new(), End::default());
 
-    let mut more = now.fill(&mut reader);
+    let mut fragments = Fragments::default();
+    let mut more = now.fill(&mut reader, &mut fragments);
     while more {
         rows.know_interfaces(reader.interfaces());
-        let read_ahead = || next.fill(&mut reader); // 1 records found, 2 decoded on all cores
+        let read_ahead = || next.fill(&mut reader, &mut fragments); // 1 records found, 2 decoded on all cores, fragments joined
         let update = || {
             let ended = update(&mut shards, &now, &rows); // 3 no lock: a shard owns its flows
             sink.add(ended) // 4 rows on their way to the table
@@ -86,7 +88,7 @@ fn capture_row(source: &Source, accounts: &BTreeMap<FileId, Accounts>, report: F
         content_hash: report.content_hash,
         format: report.format,
         bytes: report.bytes as i64,
-        packets: report.packets as i64,
+        packets: accounts.packets() as i64,
         decoded: accounts.decoded as i64,
         undecoded: accounts.undecoded as i64,
         not_ip: accounts.not_ip as i64,

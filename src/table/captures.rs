@@ -13,15 +13,27 @@ pub const CAPTURES: &[Column<CaptureRow>] = &[
     Column::text("content_hash", "Hash of all bytes of the file as it is stored.", "the file could not be read", |row| row.content_hash.as_deref()),
     Column::text("format", "pcap or pcapng.", "not even the header could be read", |row| row.format),
     Column::i64("bytes", Bytes, "Bytes of the file as it is stored.", NEVER_NULL, |row| Some(row.bytes)),
-    Column::i64("packets", Count, "Records.", NEVER_NULL, |row| Some(row.packets)),
-    Column::i64("decoded", Count, "Records that were decoded down to their network layer: in flows, fragments, or not IP.", NEVER_NULL, |row| {
+    Column::i64("packets", Count, "Records; a frame of 802.11 that holds several packets counts for each of them.", NEVER_NULL, |row| {
+        Some(row.packets)
+    }),
+    Column::i64("decoded", Count, "Packets that were decoded down to their network layer: in flows, fragments, or not IP.", NEVER_NULL, |row| {
         Some(row.decoded)
     }),
-    Column::i64("undecoded", Count, "Records too short or of a link type that is not read.", NEVER_NULL, |row| Some(row.undecoded)),
-    Column::i64("not_ip", Count, "Decoded records that are not IP.", NEVER_NULL, |row| Some(row.not_ip)),
-    Column::i64("fragments", Count, "Decoded records that are fragments of IP datagrams and belong to no flow.", NEVER_NULL, |row| {
-        Some(row.fragments)
-    }),
+    Column::i64(
+        "undecoded",
+        Count,
+        "Packets that are too short, encrypted or compressed below IP, or of a link type that is not read.",
+        NEVER_NULL,
+        |row| Some(row.undecoded),
+    ),
+    Column::i64("not_ip", Count, "Decoded packets that are not IP.", NEVER_NULL, |row| Some(row.not_ip)),
+    Column::i64(
+        "fragments",
+        Count,
+        "Fragments of IP datagrams but the one that made its datagram whole: that counts as the packet.",
+        NEVER_NULL,
+        |row| Some(row.fragments),
+    ),
     Column::time("first_time", "The earliest time of a record.", "no record", |row| row.first_time),
     Column::time("last_time", "The latest time of a record.", "no record", |row| row.last_time),
     Column::i32s("link_types", "Link types of the records, in order of appearance.", |row| &row.link_types),

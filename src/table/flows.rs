@@ -281,8 +281,8 @@ pub const JUDGEMENT: &[Column<Judgement>] = &[
     Column::text("alternative", "The strongest innocent explanation.", "none is at hand", |row| row.alternative.as_deref()),
 ];
 
-/// Columns that came after the first were published: they stand behind [`JUDGEMENT`], so that none has moved.
-pub const FLOWS_LATER: &[Column<FlowRow>] = &[
+/// What is known when a flow ends and was not measured from the first: published columns never move, so that these stand behind the judgement.
+pub const ADDED: &[Column<FlowRow>] = &[
     Column::i64(
         "c2s_duplicates",
         Count,
@@ -297,6 +297,14 @@ pub const FLOWS_LATER: &[Column<FlowRow>] = &[
         NEVER_NULL,
         |row| Some(row.volume.s2c.duplicates),
     ),
+    Column::text(
+        "tunnel",
+        "The tunnels around the first packet, outermost first, joined by slashes; behind a colon the network identifier or GRE key. \
+    Words: ipip, 6in4, 4in6, 6in6, gre, erspan, pptp, pim, gtp-u, vxlan, vxlan-gpe, geneve, teredo, ayiya, l2tp, capwap, lisp, mpls-in-udp, tzsp, mpls, \
+    pppoe, pbb, macsec, nsh, fabricpath, trill.",
+        "no tunnel",
+        |row| row.tunnel.as_deref(),
+    ),
 ];
 
 fn tcp(row: &FlowRow) -> Option<&TcpRow> {
@@ -309,4 +317,23 @@ fn c2s(row: &FlowRow) -> Option<&TcpSideRow> {
 
 fn s2c(row: &FlowRow) -> Option<&TcpSideRow> {
     Some(&tcp(row)?.sides.s2c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_column_of_tunnels_names_every_word() {
+        let listed = super::super::column::describe(ADDED)
+            .iter()
+            .find(|column| column.name == "tunnel")
+            .expect("a column")
+            .doc
+            .split_once("Words: ")
+            .expect("a list")
+            .1
+            .trim_end_matches('.');
+        assert_eq!(listed.split(", ").collect::<Vec<_>>(), TunnelKind::ALL.iter().map(|kind| kind.word()).collect::<Vec<_>>());
+    }
 }

@@ -17,7 +17,7 @@ pub use captures::CAPTURES;
 pub use cases::Cases;
 pub use column::{Column, Description, Unit, batch, describe, from_spool, spooled};
 pub use findings::FINDINGS;
-pub use flows::{FLOWS, FLOWS_LATER, JUDGEMENT, SPOOL};
+pub use flows::{ADDED, FLOWS, JUDGEMENT, SPOOL};
 pub use output::Output;
 pub use spool::{SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};
@@ -40,7 +40,7 @@ pub enum TableError {
 /// Every table with its columns, in the order of `schema`.
 pub fn tables() -> Vec<(&'static str, Vec<Description>)> {
     vec![
-        ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), describe(FLOWS_LATER)].concat()),
+        ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), describe(ADDED)].concat()),
         ("findings", [vec![column::run_id()], describe(FINDINGS)].concat()),
         ("captures", [vec![column::run_id()], describe(CAPTURES)].concat()),
     ]
