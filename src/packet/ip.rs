@@ -82,6 +82,11 @@ fn v4(view: View<'_>) -> Option<Datagram<'_>> {
         offset: u32::from(header.fragments_offset().value()) * 8,
         more: header.more_fragments(),
     });
+    let (mut protocol, mut payload) = (header.protocol(), view.skip(header_bytes as usize)?.claim(total_bytes - header_bytes));
+    if protocol == IpNumber::AUTHENTICATION_HEADER && part.is_none() {
+        let upper = upper_layer(protocol, payload.bytes)?; // it proves who sent the rest, which stands behind it in clear (RFC 4302)
+        (protocol, payload) = (upper.protocol, payload.skip(upper.skipped as usize)?);
+    }
     Some(Datagram {
         version: 4,
         source: Address::v4(header.source()),
@@ -89,11 +94,11 @@ fn v4(view: View<'_>) -> Option<Datagram<'_>> {
         ttl: header.ttl(),
         id: header.identification(),
         dont_fragment: header.dont_fragment(),
-        protocol: header.protocol().0,
+        protocol: protocol.0,
         part,
         total_bytes,
         header_bytes,
-        payload: view.skip(header_bytes as usize)?.claim(total_bytes - header_bytes),
+        payload,
     })
 }
 

@@ -161,6 +161,16 @@ fn options_of_ipv4_are_passed_over() {
 }
 
 #[test]
+fn an_authentication_header_is_passed_over() {
+    let header = [6, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9];
+    let datagram = ipv4(Protocol(51), &[&header[..], &tcp(b"hello")].concat());
+    let (packet, payload, _) = found(RAW, &datagram);
+    assert_eq!((packet.key, &payload[..], packet.payload_bytes), (key((HERE, 50_000), (THERE, 443), Protocol::TCP).0, &b"hello"[..], 5));
+    let cut = read_cut(RAW, &datagram, 20 + 23).0;
+    assert_eq!(word(&cut), "undecoded");
+}
+
+#[test]
 fn fragments_belong_to_no_flow_by_themselves() {
     for (flags, offset) in [(0x20, 0), (0x20, 185), (0, 185)] {
         let mut datagram = ipv4(Protocol::UDP, &[0; 32]);
