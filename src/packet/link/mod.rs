@@ -16,6 +16,7 @@ pub(super) mod ppp;
 mod radio;
 mod ring;
 mod slip;
+mod tap;
 mod wan;
 pub(super) mod wlan;
 
@@ -45,8 +46,10 @@ const ENC: u16 = 109;
 const LINUX_SLL: u16 = 113;
 const PFLOG: u16 = 117;
 const PRISM: u16 = 119;
+const FIBRE_CHANNEL: u16 = 122;
 const SUNATM: u16 = 123;
 const RADIOTAP: u16 = 127;
+const FIREWIRE: u16 = 138;
 const PKTAP_USER2: u16 = 149;
 const AVS: u16 = 163;
 const PPP_PPPD: u16 = 166;
@@ -55,13 +58,17 @@ const JUNIPER_PPP: u16 = 179;
 const JUNIPER_FRAME_RELAY: u16 = 180;
 const JUNIPER_CISCO_HDLC: u16 = 181;
 const PPI: u16 = 192;
+const ERF: u16 = 197;
 const PPP_WITH_DIRECTION: u16 = 204;
 const IPNET: u16 = 226;
 const IPV4: u16 = 228;
 const IPV6: u16 = 229;
 const NFLOG: u16 = 239;
+const NETANALYZER: u16 = 240;
+const NETANALYZER_TRANSPARENT: u16 = 241;
 const IPOIB: u16 = 242;
 const PKTAP: u16 = 258;
+const ETHERNET_MPACKET: u16 = 274;
 const LINUX_SLL2: u16 = 276;
 const DSA_BROADCOM: u16 = 281;
 const DSA_BROADCOM_PREPENDED: u16 = 282;
@@ -102,6 +109,12 @@ pub(super) fn inside(link_type: u16, view: View<'_>) -> Next<'_> {
         PPI => radio::ppi(view),
         JUNIPER_ETHERNET | JUNIPER_PPP | JUNIPER_FRAME_RELAY | JUNIPER_CISCO_HDLC => juniper::inside(link_type, view),
         IPOIB => infiniband::inside(view),
+        ERF => tap::erf(view),
+        FIBRE_CHANNEL => tap::fibre_channel(view),
+        FIREWIRE => tap::firewire(view),
+        NETANALYZER => Some((Layer::Ethernet, view.skip(4)?)),
+        NETANALYZER_TRANSPARENT => Some((Layer::Ethernet, view.skip(12)?)), // preamble and start of frame as well
+        ETHERNET_MPACKET => Some((Layer::Ethernet, view.skip(8)?)),         // preamble (IEEE 802.3br)
         DSA_BROADCOM => dsa::broadcom(view),
         DSA_BROADCOM_PREPENDED => Some((Layer::Ethernet, view.skip(dsa::BROADCOM_BYTES)?)),
         DSA_MARVELL => dsa::marvell(view, dsa::ADDRESSES_BYTES),
