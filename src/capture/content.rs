@@ -144,7 +144,7 @@ impl Opened {
     }
 
     /// Of bytes from anywhere.
-    pub(super) fn of(reader: impl Read + Send + 'static) -> Self {
+    pub fn of(reader: impl Read + Send + 'static) -> Self {
         Self::new(Input { reader: Box::new(reader), sized: None }, true)
     }
 
