@@ -335,3 +335,83 @@ impl Read for Fails {
         self.0.take().map_or(Ok(0), Err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::super::compression::tests::compress;
+    use super::*;
+    use crate::model::FileId;
+
+    fn read_all(content: &mut dyn Content) -> Result<Vec<u8>, ContentError> {
+        let (mut all, mut piece) = (Vec::new(), [0; 100]);
+        loop {
+            match content.read(&mut piece)? {
+                0 => return Ok(all),
+                count => all.extend(&piece[..count]),
+            }
+        }
+    }
+
+    /// A file of a thousand bytes that is changed after it was opened: what is read of it, and what is said in the end.
+    fn changed(change: impl Fn(&File)) -> (usize, Ending) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.pcap");
+        fs::write(&path, [7; 1_000]).expect("a file");
+        let mut opened = open(&CaptureFile::at(FileId(0), &path)).expect("it is there");
+        change(&File::options().append(true).open(&path).expect("it is there"));
+        let read = read_all(&mut opened).expect("readable").len();
+        (read, Box::new(opened).finish())
+    }
+
+    #[test]
+    fn a_file_that_grows_ends_where_it_ended_and_is_told() {
+        let (read, ending) = changed(|mut file| file.write_all(&[8; 500]).expect("writable"));
+        assert_eq!((read, ending.bytes, ending.changed), (1_000, 1_000, Some((1_000, 1_500))));
+        assert_eq!(ending.content_hash, Some(format!("blake3:{}", blake3::hash(&[7; 1_000]).to_hex())));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_told() {
+        let (read, ending) = changed(|file| file.set_len(600).expect("writable"));
+        assert_eq!((read, ending.bytes, ending.changed), (600, 600, Some((1_000, 600))));
+    }
+
+    #[test]
+    fn a_file_that_stays_is_not() {
+        assert_eq!(changed(|_| ()).1.changed, None);
+    }
+
+    #[test]
+    fn layers_are_taken_off_and_what_nobody_asked_for_is_hashed() {
+        let stored = compress(Codec::Gzip, &compress(Codec::Zstd, b"\xd4\xc3\xb2\xa1 and more"));
+        let mut opened = Opened::of(Cursor::new(stored.clone()));
+        assert_eq!(opened.packing(), ["gzip", "zstd"]);
+        assert_eq!(opened.kind(), Some(Kind::Capture(super::super::magic::Format::Pcap)));
+        assert_eq!(Content::read(&mut opened, &mut [0; 4]).ok(), Some(4));
+        let ending = Box::new(opened).finish();
+        assert_eq!(ending.content_hash, Some(format!("blake3:{}", blake3::hash(&stored).to_hex())));
+        assert_eq!(ending.bytes, stored.len() as u64);
+    }
+
+    #[test]
+    fn damage_is_named_with_the_byte_of_the_stored_file() {
+        let content: Vec<u8> = (0..100_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut stored = compress(Codec::Gzip, &content);
+        let middle = stored.len() / 2;
+        stored[middle..middle + 100].fill(0xff);
+        let mut opened = Opened::of(Cursor::new(stored));
+        let Err(ContentError::Packed { codec, offset, .. }) = read_all(&mut opened) else { panic!("damaged") };
+        assert_eq!(codec, "gzip");
+        assert!(offset as usize >= middle, "{offset} of {middle}");
+    }
+
+    #[test]
+    fn a_trap_of_layers_is_left_alone() {
+        let trap = (0..10).fold(b"\xd4\xc3\xb2\xa1".to_vec(), |inside, _| compress(Codec::Gzip, &inside));
+        let opened = Opened::of(Cursor::new(trap));
+        assert_eq!((opened.packing().len(), opened.kind()), (LAYERS_MAX, Some(Kind::Compressed(Codec::Gzip))));
+    }
+}

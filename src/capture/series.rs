@@ -132,7 +132,8 @@ fn single(found: Found) -> Draft {
 fn overlaps(times: impl Iterator<Item = Times>) -> bool {
     let mut end: Option<Timestamp> = None;
     for Times { first, last } in times {
-        if end.is_some_and(|end| end - first > OVERLAP_MAX) {
+        // A file that also ends inside the one before is no next one, however short both are.
+        if end.is_some_and(|end| end - first > OVERLAP_MAX || (first < end && last <= end)) {
             return true;
         }
         end = end.max(Some(last));
@@ -167,5 +168,7 @@ mod tests {
         assert!(!seconds(&[(0, 11), (10, 20), (19, 30)]));
         assert!(seconds(&[(0, 12), (10, 20)]));
         assert!(seconds(&[(0, 50), (50, 51), (40, 41)]), "any pair counts, not only neighbours");
+        assert!(seconds(&[(0, 1), (0, 1)]), "two that ran side by side for a second");
+        assert!(!seconds(&[(0, 5), (5, 5), (5, 9)]), "one packet at the joint");
     }
 }

@@ -87,7 +87,9 @@ impl<'a> Walk<'a> {
         let before = self.found.len() + self.refused.len();
         self.pattern = Some(text.strip_prefix("./").unwrap_or(&text).to_string());
         let top = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-        self.folder(top, top, true);
+        if top.is_dir() {
+            self.folder(top, top, true);
+        }
         self.pattern = None;
         if self.found.len() + self.refused.len() == before {
             self.refused.push(CaptureError::NothingFits { path: pattern.to_path_buf() });

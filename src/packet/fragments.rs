@@ -1,8 +1,8 @@
 //! Fragments of IP datagrams, kept until their datagram is whole.
 //!
 //! They come in the order of the capture and may lie in it in any order. Where two of them overlap, the bytes that came first stay: whoever injects a
-//! fragment later cannot change what was already seen, and the same bytes sent again change nothing. What the capture lacks because it was snapped
-//! counts as received; the datagram then ends where its bytes in the capture do.
+//! fragment later cannot change what was already seen, and the same bytes sent again change nothing. What the capture lacks of a later fragment
+//! counts as received; the datagram then ends where its bytes in the capture do. A first fragment that was snapped never comes here: it is read at once.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -137,8 +137,8 @@ impl<F: FnMut(Decoded)> Walk<'_, F> {
             return Found::NotIp;
         }
         let Some(datagram) = ip::datagram(view) else { return Found::Undecoded };
-        // A first fragment that is shorter than it states itself can never be put together: it is read for what it holds.
-        let is_cut = datagram.total_bytes > view.on_wire;
+        // A first fragment of which the capture lacks bytes leaves a hole that no other fragment fills: it is read at once, for what it holds.
+        let is_cut = datagram.total_bytes as usize > view.bytes.len();
         if let Some(part) = datagram.part.filter(|part| part.offset > 0 || !is_cut) {
             (self.give)(Decoded::Fragment(Fragment::new(self.record, &datagram, part, view, outer)));
             return Found::Given;

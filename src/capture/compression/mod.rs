@@ -74,3 +74,6 @@ impl Codec {
 fn is_skippable(magic: [u8; 4]) -> bool {
     matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18])
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -130,10 +130,22 @@ fn a_snapped_datagram_holds_what_is_there_from_its_start() {
     let whole = datagram_payload(40);
     let (first, second) = (piece_v4(&whole, 0, 24), piece_v4(&whole, 24, 48));
     let mut reader = Reader::default();
-    reader.frame(RAW, &second, second.len(), 0);
-    reader.frame(RAW, &first, 20 + 18, 0);
+    reader.frame(RAW, &second, 20 + 10, 0);
+    reader.datagram(&first);
     let (packet, payload) = reader.only_packet();
-    assert_eq!((packet.payload_bytes, &payload[..]), (40, &whole[8..18]), "the hole ends it");
+    assert_eq!((packet.payload_bytes, &payload[..]), (40, &whole[8..34]), "the hole ends it");
+}
+
+#[test]
+fn a_first_fragment_that_was_snapped_is_read_at_once() {
+    let whole = datagram_payload(40);
+    let (first, second) = (piece_v4(&whole, 0, 24), piece_v4(&whole, 24, 48));
+    let mut reader = Reader::default();
+    reader.frame(RAW, &first, 20 + 18, 0);
+    reader.datagram(&second);
+    let (packet, payload) = reader.only_packet();
+    assert_eq!((packet.payload_bytes, &payload[..]), (16, &whole[8..18]), "what the first fragment carries");
+    assert_eq!(reader.waiting, 1);
 }
 
 #[test]
