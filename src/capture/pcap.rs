@@ -368,24 +368,20 @@ impl Pcap {
     /// The last record reaches behind the end of the file: its length may be a lie that hides others.
     #[cold]
     fn cut_or_damaged(&mut self, layout: &Layout, bytes: &[u8], at: usize, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
-        let Some(header) = layout.read_at(bytes, at) else { return (at, Some(Stop::End)) };
-        let data = at + layout.record_header;
-        match (data..bytes.len()).find(|&start| self.goes_on(layout, bytes, start, true) == Chain::Holds) {
-            Some(found) => {
-                sink.damaged(at, Flaw::NoRecord { captured: header.captured });
-                give(layout, at, header, found, sink);
-                self.state = State::Unsure;
-                (found, None)
-            }
-            None => (at, Some(Stop::Cut((layout.record_header + header.captured as usize) as u32))),
-        }
+        let claims = layout.read_at(bytes, at).map_or(0, |header| layout.record_header + header.captured as usize);
+        let trusted = self.trusted;
+        let goes_on = |start: usize| match joint(&bytes[start..], true) {
+            Joint::Header(_) => Chain::Holds,
+            _ => layout.resumes(bytes, start, true, trusted),
+        };
+        self.said_too_much(layout, bytes, at, sink, goes_on).unwrap_or((at, Some(Stop::Cut(claims as u32))))
     }
 
     /// The header behind the record at `at` is odd. It may be one all the same; or the header of a capture that was appended; or the place is damaged.
     #[cold]
     fn doubt(&mut self, layout: &Layout, bytes: &[u8], at: usize, last: bool, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
         let Some(header) = layout.read_at(bytes, at) else { return (at, Some(Stop::End)) };
-        let (data, end) = (at + layout.record_header, at + layout.record_header + header.captured as usize);
+        let end = at + layout.record_header + header.captured as usize;
         match joint(&bytes[end..], last) {
             Joint::Header(format) => {
                 give(layout, at, header, end, sink);
@@ -393,6 +389,12 @@ impl Pcap {
             }
             Joint::Needs(more) => return (at, Some(Stop::More((end - at + more) as u32))),
             Joint::None => {}
+        }
+        // Sound records inside the one before are a better reading than an odd one behind it: where a length says four bytes too many, all that follows
+        // can be read four bytes late.
+        let trusted = self.trusted;
+        if let Some(result) = self.said_too_much(layout, bytes, at, sink, |start| layout.resumes(bytes, start, last, trusted)) {
+            return result;
         }
         match layout.is_credible(bytes, end, last) {
             Chain::Holds => {
@@ -407,21 +409,38 @@ impl Pcap {
             give(layout, at, header, end, sink);
             return (end, Some(Stop::Cut((layout.record_header + next.captured as usize) as u32)));
         }
-        for start in data..end {
-            match self.goes_on(layout, bytes, start, last) {
-                Chain::Breaks => {}
-                Chain::Needs(more) => return (at, Some(Stop::More((start - at + more) as u32))),
-                Chain::Holds => {
-                    // The record said too much of itself. What stands before the next one is its own.
-                    sink.damaged(at, Flaw::NoRecord { captured: header.captured });
-                    give(layout, at, header, start, sink);
-                    self.state = State::Unsure;
-                    return (start, None);
-                }
-            }
+        let joint_at = |start: usize| match joint(&bytes[start..], last) {
+            Joint::Header(_) => Chain::Holds,
+            Joint::Needs(more) => Chain::Needs(more),
+            Joint::None => Chain::Breaks,
+        };
+        if let Some(result) = self.said_too_much(layout, bytes, at, sink, joint_at) {
+            return result;
         }
         give(layout, at, header, end, sink);
         self.lose(layout, end, &next, sink)
+    }
+
+    /// Whether other records, or another capture, begin inside the record at `at`: then what stands before them is its own, and reading goes on there.
+    fn said_too_much(
+        &mut self,
+        layout: &Layout,
+        bytes: &[u8],
+        at: usize,
+        sink: &mut Sink<'_>,
+        begin: impl Fn(usize) -> Chain,
+    ) -> Option<(usize, Option<Stop>)> {
+        let header = layout.read_at(bytes, at)?;
+        let data = at + layout.record_header;
+        let end = (data + header.captured as usize).min(bytes.len());
+        let (start, chain) = (data..end).map(|start| (start, begin(start))).find(|(_, chain)| *chain != Chain::Breaks)?;
+        if let Chain::Needs(more) = chain {
+            return Some((at, Some(Stop::More((start - at + more) as u32))));
+        }
+        sink.damaged(at, Flaw::NoRecord { captured: header.captured });
+        give(layout, at, header, start, sink);
+        self.state = State::Unsure;
+        Some((start, None))
     }
 
     #[cold]
@@ -613,6 +632,17 @@ mod tests {
         assert_eq!(read_whole(&bytes).0[4].data, [4; 40], "what it really held");
         bytes[starts[4] + 9] = 0x80; // and beyond the end of the file
         assert_eq!(found(&bytes).0, all_but(&[]));
+    }
+
+    #[test]
+    fn a_length_four_bytes_too_long_does_not_shift_what_follows() {
+        let (mut bytes, starts) = ten();
+        bytes[starts[4] + 8] += 4;
+        let (numbers, error) = found(&bytes);
+        assert_eq!(numbers, all_but(&[]));
+        assert!(error.contains("claims 44 captured bytes"), "{error}");
+        let (records, _) = read_whole(&bytes);
+        assert!(records.iter().zip(0..).all(|(record, number)| record.data == [number; 40]));
     }
 
     #[test]
