@@ -390,21 +390,34 @@ impl Pcap {
             Joint::Needs(more) => return (at, Some(Stop::More((end - at + more) as u32))),
             Joint::None => {}
         }
-        // Sound records inside the one before are a better reading than an odd one behind it: where a length says four bytes too many, all that follows
-        // can be read four bytes late.
+        // Sound records that begin elsewhere are a better reading than an odd one here: where a length is wrong by four, each header behind it can be read
+        // four bytes late or early, with a captured length that holds.
         let trusted = self.trusted;
-        if let Some(result) = self.said_too_much(layout, bytes, at, sink, |start| layout.resumes(bytes, start, last, trusted)) {
-            return result;
+        let is_sound = |start: usize| layout.resumes(bytes, start, last, trusted);
+        let sound_here = is_sound(end);
+        match sound_here {
+            Chain::Needs(more) => return (at, Some(Stop::More((end - at + more) as u32))),
+            Chain::Holds => {}
+            Chain::Breaks => {
+                if let Some(result) = self.said_too_much(layout, bytes, at, sink, is_sound) {
+                    return result;
+                }
+            }
         }
+        let Some(next) = layout.read_at(bytes, end) else { return (at, Some(Stop::End)) };
         match layout.is_credible(bytes, end, last) {
             Chain::Holds => {
+                let claims = layout.record_header + next.captured as usize;
+                let better = (end + 1..end + claims).map(is_sound).find(|chain| *chain != Chain::Breaks).filter(|_| sound_here == Chain::Breaks);
+                if let Some(Chain::Needs(more)) = better {
+                    return (at, Some(Stop::More((end - at + claims + more) as u32)));
+                }
                 give(layout, at, header, end, sink);
-                return (end, None);
+                return if better.is_some() { self.lose(layout, end, &next, sink) } else { (end, None) };
             }
             Chain::Needs(more) => return (at, Some(Stop::More((end - at + more) as u32))),
             Chain::Breaks => {}
         }
-        let Some(next) = layout.read_at(bytes, end) else { return (at, Some(Stop::End)) };
         if last && layout.is_possible(&next) && layout.has_usual_lengths(&next) && end + layout.record_header + next.captured as usize > bytes.len() {
             give(layout, at, header, end, sink);
             return (end, Some(Stop::Cut((layout.record_header + next.captured as usize) as u32)));
@@ -632,6 +645,29 @@ mod tests {
         assert_eq!(read_whole(&bytes).0[4].data, [4; 40], "what it really held");
         bytes[starts[4] + 9] = 0x80; // and beyond the end of the file
         assert_eq!(found(&bytes).0, all_but(&[]));
+    }
+
+    /// Ten packets of 56 bytes, as a real capture has them: the payload says nothing of lengths, and no two times end alike.
+    #[test]
+    fn a_flipped_bit_of_a_header_costs_no_other_record() {
+        let mut file = PcapBuilder::micros();
+        let mut starts = Vec::new();
+        for number in 0..10_u8 {
+            starts.push(file.clone().bytes().len());
+            let data: Vec<u8> = std::iter::once(number).chain((0..55_u8).map(|at| at.wrapping_mul(37) ^ number)).collect();
+            file = file.packet(START + u64::from(number) * 1_123_457_000, &data);
+        }
+        let sound = read_whole(&file.clone().bytes()).0;
+        for bit in 0..128 {
+            let mut bytes = file.clone().bytes();
+            bytes[starts[4] + bit / 8] ^= 1 << (bit % 8);
+            found(&bytes);
+            let records = read_whole(&bytes).0;
+            for (number, other) in sound.iter().enumerate().filter(|&(number, _)| number != 4) {
+                assert!(records.iter().any(|record| (record.time, &record.data) == (other.time, &other.data)), "bit {bit} hides record {number}");
+            }
+            assert!(records.len() <= 10, "bit {bit} makes no record");
+        }
     }
 
     #[test]
