@@ -29,6 +29,12 @@ pub struct Conversation {
     pub end_reason: EndReason,
     /// Up to when more packets of the flow would have been seen.
     pub watched_until: Timestamp,
+    /// Trace clock up to which the flow was alive.
+    pub alive_until: Timestamp,
+    /// Damage of the capture may have taken packets from among those that were seen.
+    pub has_gap: bool,
+    /// Damage of the capture ended the watch.
+    pub cut_by_gap: bool,
 }
 
 /// What was read, by the side that sent it.
@@ -132,6 +138,22 @@ fn read(slot: &mut Slot<Option<Box<Facts>>>, packet: &Packet, payload: &[u8], he
     facts.read_head(packet, seq, payload, tcp.stream_start(packet.sender), head_bytes);
 }
 
+impl Conversation {
+    /// A damaged place took packets between two moments of the trace, when the source's clock stood at `clock`. What came before it may have had its
+    /// answer there: the flow was watched no longer.
+    pub fn note_gap(&mut self, from: Timestamp, to: Timestamp, clock: Timestamp) {
+        if clock > self.alive_until || to < self.flow.start {
+            return;
+        }
+        if from < self.flow.end() {
+            self.has_gap = true;
+        } else if from < self.watched_until {
+            self.watched_until = from;
+            self.cut_by_gap = true;
+        }
+    }
+}
+
 impl Facts {
     fn read_head(&mut self, packet: &Packet, seq: SeqNumber, payload: &[u8], start: Option<SeqNumber>, head_bytes: &mut usize) {
         let sender = packet.sender;
@@ -209,7 +231,18 @@ fn conversation(
         (Ended::CaptureEnd, Some(last)) => last,
         _ => flow.end() + timeouts.silence(&flow),
     };
-    Conversation { end_reason: flow.end_reason(ended), flow, facts, client, orientation, watched_until }
+    let alive_until = flow.last_clock() + timeouts.silence(&flow);
+    Conversation {
+        end_reason: flow.end_reason(ended),
+        flow,
+        facts,
+        client,
+        orientation,
+        watched_until,
+        alive_until,
+        has_gap: false,
+        cut_by_gap: false,
+    }
 }
 
 /// Who the client is, and how that is known.

@@ -31,6 +31,11 @@ struct State {
 }
 
 impl TraceClock {
+    /// The latest packet time since the machine's clock was last set.
+    pub(super) fn latest(&self) -> Option<Timestamp> {
+        self.state.map(|state| state.latest)
+    }
+
     /// What the clock shows at a packet of this time; counts the steps of the machine's clock.
     #[inline]
     pub(super) fn at(&mut self, time: Timestamp, steps: &mut u64) -> Timestamp {

@@ -99,6 +99,7 @@ impl FileReader {
     /// The next records; false once the file has no more.
     pub(super) fn fill(&mut self, round: &mut Round, round_bytes: usize, across: &mut Across) -> bool {
         round.records.clear();
+        round.doubtful.clear();
         round.file = self.file;
         while !self.done && round.records.is_empty() {
             let filled = self.read_round(&mut round.bytes, round_bytes);
@@ -145,7 +146,8 @@ impl FileReader {
             return;
         }
         let Some(scanner) = &mut self.scanner else { return };
-        let mut sink = Sink { file: self.file, records: &mut round.records, tally: &mut self.tally, across, base: self.taken };
+        let mut sink =
+            Sink { file: self.file, records: &mut round.records, doubtful: &mut round.doubtful, tally: &mut self.tally, across, base: self.taken };
         let (used, stop) = scanner.scan(bytes, self.ended, &mut sink);
         self.taken += used as u64;
         let rest = &bytes[used..];

@@ -36,3 +36,4 @@ pub use file::FileReport;
 pub use interface::Interface;
 pub use inventory::{CaptureFile, Inventory, Source, SourceRules, find};
 pub use reader::{Opener, Record, Round, SourceReader};
+pub use scan::Gap;

@@ -413,7 +413,11 @@ impl Pcap {
                     return (at, Some(Stop::More((end - at + claims + more) as u32)));
                 }
                 give(layout, at, header, end, sink);
-                return if better.is_some() { self.lose(layout, end, &next, sink) } else { (end, None) };
+                if better.is_some() {
+                    sink.doubt_last();
+                    return self.lose(layout, end, &next, sink);
+                }
+                return (end, None);
             }
             Chain::Needs(more) => return (at, Some(Stop::More((end - at + more) as u32))),
             Chain::Breaks => {}
@@ -431,6 +435,7 @@ impl Pcap {
             return result;
         }
         give(layout, at, header, end, sink);
+        sink.doubt_last();
         self.lose(layout, end, &next, sink)
     }
 
@@ -452,6 +457,7 @@ impl Pcap {
         }
         sink.damaged(at, Flaw::NoRecord { captured: header.captured });
         give(layout, at, header, start, sink);
+        sink.doubt_last();
         self.state = State::Unsure;
         Some((start, None))
     }
@@ -697,6 +703,23 @@ mod tests {
         let (numbers, error) = found(&bytes);
         assert_eq!(numbers, all_but(&[4, 5]), "record 4 has lost its end");
         assert!(error.contains("record 5 at byte") && error.ends_with("; 10 bytes skipped"), "{error}");
+    }
+
+    #[test]
+    fn the_gap_is_told_and_the_record_beside_it_is_doubted() {
+        let (mut bytes, starts) = ten();
+        bytes.drain(starts[3] + 30..starts[5] + 20);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x");
+        std::fs::write(&path, &bytes).expect("a file");
+        let source = crate::capture::Source { name: "x".into(), files: vec![crate::capture::CaptureFile::at(crate::model::FileId(0), &path)] };
+        let mut reader = crate::capture::SourceReader::new(&source, 1 << 20);
+        let mut round = crate::capture::Round::default();
+        assert!(reader.fill(&mut round));
+        assert_eq!(round.doubtful.iter().map(|number| number.number()).collect::<Vec<_>>(), [4], "what was left of it, and bytes of others");
+        let second = |number: i64| Timestamp(START as i64 + number * 1_000_000_000);
+        let gaps: Vec<_> = reader.gaps().iter().map(|gap| (gap.from, gap.to)).collect();
+        assert_eq!(gaps, [(second(3), second(6))], "between records 4 and 7");
     }
 
     #[test]

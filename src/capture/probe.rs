@@ -101,7 +101,8 @@ impl Scan {
     fn take(&mut self, bytes: &[u8], last: bool) -> bool {
         self.records.clear();
         let mut tally = Tally::new();
-        let mut sink = Sink { file: FileId::default(), records: &mut self.records, tally: &mut tally, across: &mut self.across, base: 0 };
+        let doubtful = &mut Vec::new();
+        let mut sink = Sink { file: FileId::default(), records: &mut self.records, doubtful, tally: &mut tally, across: &mut self.across, base: 0 };
         let (_, stop) = self.scanner.scan(bytes, last, &mut sink);
         stop == Stop::End && tally.damage.is_none()
     }

@@ -7,7 +7,7 @@ use super::error::CaptureError;
 use super::file::{FileReader, FileReport};
 use super::interface::Interface;
 use super::inventory::{CaptureFile, Source};
-use super::scan::Across;
+use super::scan::{Across, Gap};
 use crate::model::{FileId, PacketNumber, Timestamp};
 
 /// Opens the captures of a source, in their order. Whoever reads may have them decompressed ahead.
@@ -39,6 +39,8 @@ pub struct Round {
     /// May be longer than what the records cover.
     pub bytes: Vec<u8>,
     pub records: Vec<Record>,
+    /// Numbers of records that stand beside a damaged place, in order: perhaps not all of their bytes are their own.
+    pub doubtful: Vec<PacketNumber>,
     pub file: FileId,
 }
 
@@ -89,8 +91,18 @@ impl<'a> SourceReader<'a> {
             if file.fill(round, self.round_bytes, &mut self.across) {
                 return true;
             }
-            self.reports.extend(self.current.take().map(FileReader::finish));
+            if let Some(report) = self.current.take().map(FileReader::finish) {
+                if !report.complete {
+                    self.across.open_gap();
+                }
+                self.reports.push(report);
+            }
         }
+    }
+
+    /// Where packets were lost to damage so far, over all files of the source.
+    pub fn gaps(&self) -> &[Gap] {
+        self.across.gaps()
     }
 
     /// All interfaces met so far, over all files of the source.
@@ -107,6 +119,7 @@ impl<'a> SourceReader<'a> {
         match (self.open)(&file) {
             Ok(content) => Some(FileReader::new(&file, Some(content))),
             Err(error) => {
+                self.across.open_gap();
                 self.reports.push(FileReport::unread(file, error));
                 None
             }

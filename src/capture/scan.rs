@@ -34,6 +34,44 @@ pub(super) enum Stop {
 pub(super) struct Across {
     pub(super) clock: TraceClock,
     pub(super) interfaces: Interfaces,
+    gaps: Vec<Gap>,
+    /// Something is lost since the last packet: the next one closes the gap.
+    gap_is_open: bool,
+}
+
+/// A stretch of trace time of which a damaged place has taken packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Of the last packet before, and of the first one behind.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// The source's clock at the packet behind.
+    pub clock: Timestamp,
+}
+
+/// Gaps of a source that are told apart; all beyond are one that never ends.
+const GAPS_MAX: usize = 256;
+
+impl Across {
+    pub(super) fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// Packets are lost here.
+    pub(super) fn open_gap(&mut self) {
+        self.gap_is_open = true;
+    }
+
+    #[cold]
+    fn close_gap(&mut self, from: Timestamp, to: Timestamp, clock: Timestamp) {
+        self.gap_is_open = false;
+        let gap = Gap { from: from.min(to), to: from.max(to), clock };
+        let full = self.gaps.len() >= GAPS_MAX;
+        match self.gaps.last_mut().filter(|_| full) {
+            Some(last) => *last = Gap { from: last.from.min(gap.from), to: Timestamp(i64::MAX), clock: last.clock },
+            None => self.gaps.push(gap),
+        }
+    }
 }
 
 /// What is counted over the records of one file.
@@ -128,6 +166,8 @@ impl Tally {
 pub(super) struct Sink<'a> {
     pub(super) file: FileId,
     pub(super) records: &'a mut Vec<Record>,
+    /// Records that stand beside a damaged place: perhaps not all of their bytes are their own.
+    pub(super) doubtful: &'a mut Vec<PacketNumber>,
     pub(super) tally: &'a mut Tally,
     pub(super) across: &'a mut Across,
     /// Where in the capture the bytes begin that are scanned.
@@ -155,7 +195,11 @@ impl Sink<'_> {
         tally.earliest = tally.earliest.min(time);
         tally.latest = tally.latest.max(time);
         let number = PacketNumber::new(self.file, tally.packets);
+        let before = self.across.clock.latest();
         let clock = self.across.clock.at(time, &mut tally.clock_steps);
+        if self.across.gap_is_open {
+            self.across.close_gap(before.unwrap_or(time), time, clock);
+        }
         let start = start as u32; // rounds are far below 4 GiB (reader::ROUND_BYTES_MAX)
         self.records.push(Record { time, clock, number, link_type, interface, start, captured, original });
     }
@@ -165,6 +209,14 @@ impl Sink<'_> {
     pub(super) fn damaged(&mut self, at: usize, what: Flaw) {
         let first = Damage { record: self.tally.packets + 1, offset: self.base + at as u64, what, places: 0, skipped: 0 };
         self.tally.damage.get_or_insert(first).places += 1;
+        self.across.open_gap();
+    }
+
+    /// The record that was given out last stands beside a damaged place.
+    #[cold]
+    pub(super) fn doubt_last(&mut self) {
+        self.doubtful.extend(self.records.last().map(|record| record.number));
+        self.across.open_gap(); // it has closed the gap that is behind it
     }
 
     /// So many bytes belong to no record.

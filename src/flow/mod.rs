@@ -93,6 +93,11 @@ impl Flow {
         self.volume[packet.sender].add_copy(packet, copied);
     }
 
+    /// Trace clock of the last packet.
+    pub fn last_clock(&self) -> Timestamp {
+        self.clock
+    }
+
     /// The latest packet so far.
     pub fn end(&self) -> Timestamp {
         let seen = self.volume.0.iter().filter(|volume| volume.packets > 0);

@@ -5,6 +5,7 @@
 //! Fragments are the exception: [`Fragments`] keeps them, in the order of the capture, until their datagram is whole.
 //! Not here: what belongs together (`flow`), what the payload says (`app`).
 
+mod checksum;
 mod fragments;
 mod icmp;
 mod ip;
@@ -98,10 +99,20 @@ impl PayloadRange {
 }
 
 /// Decodes one record of a round. What is found goes to `give`: one packet as a rule, more only where a frame of 802.11 holds several.
-pub fn decode(record: &Record, round: &[u8], mut give: impl FnMut(Decoded)) {
+pub fn decode(record: &Record, round: &[u8], give: impl FnMut(Decoded)) {
+    decode_record(record, round, false, give);
+}
+
+/// Decodes a record that stands beside a damaged place of its file: what no checksum proves is not decoded.
+pub fn decode_doubtful(record: &Record, round: &[u8], give: impl FnMut(Decoded)) {
+    decode_record(record, round, true, give);
+}
+
+#[inline]
+fn decode_record(record: &Record, round: &[u8], doubtful: bool, mut give: impl FnMut(Decoded)) {
     let bytes = PayloadRange { start: record.start, captured: record.captured }.of(round);
     let view = View::new(bytes, record.start, record.original);
-    match (Walk { record, give: &mut give }).layers(Layer::Link(record.link_type), view, Outer::default()) {
+    match (Walk { record, doubtful, give: &mut give }).layers(Layer::Link(record.link_type), view, Outer::default()) {
         Found::Given => {}
         Found::NotIp => give(Decoded::NotIp),
         Found::Undecoded => give(Decoded::Undecoded),
@@ -111,7 +122,7 @@ pub fn decode(record: &Record, round: &[u8], mut give: impl FnMut(Decoded)) {
 /// Decodes a datagram that was put together from fragments, from its IP header on; it counts as the record that completed it.
 pub fn decode_whole(whole: &Whole, round: &[u8], mut give: impl FnMut(Decoded)) {
     let view = View::new(whole.datagram.of(round), whole.datagram.start, whole.on_wire);
-    match (Walk { record: &whole.record, give: &mut give }).ip(view, whole.outer) {
+    match (Walk { record: &whole.record, doubtful: false, give: &mut give }).ip(view, whole.outer) {
         Found::Given => {}
         Found::NotIp => give(Decoded::NotIp),
         Found::Undecoded => give(Decoded::Undecoded),

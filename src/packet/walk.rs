@@ -9,7 +9,7 @@ use crate::model::{FlowKey, Protocol, TunnelPath};
 use super::fragments::Fragment;
 use super::ip::{self, Datagram};
 use super::view::View;
-use super::{Body, Decoded, Packet, PayloadRange, digest, hash, icmp, link, tcp, tunnel};
+use super::{Body, Decoded, Packet, PayloadRange, checksum, digest, hash, icmp, link, tcp, tunnel};
 
 /// Layers below one IP header that are followed: link layer, tags, labels, LLC. Honest frames have fewer than ten.
 const LAYERS_MAX: usize = 16;
@@ -87,6 +87,8 @@ pub(super) enum Found {
 /// One record, and who takes what is found in it.
 pub(super) struct Walk<'w, F> {
     pub record: &'w Record,
+    /// Beside a damaged place: only what a checksum proves is a packet.
+    pub doubtful: bool,
     pub give: &'w mut F,
 }
 
@@ -140,6 +142,9 @@ impl<F: FnMut(Decoded)> Walk<'_, F> {
         // A first fragment of which the capture lacks bytes leaves a hole that no other fragment fills: it is read at once, for what it holds.
         let is_cut = datagram.total_bytes as usize > view.bytes.len();
         if let Some(part) = datagram.part.filter(|part| part.offset > 0 || !is_cut) {
+            if self.doubtful {
+                return Found::Undecoded;
+            }
             (self.give)(Decoded::Fragment(Fragment::new(self.record, &datagram, part, view, outer)));
             return Found::Given;
         }
@@ -154,8 +159,11 @@ impl<F: FnMut(Decoded)> Walk<'_, F> {
         }
     }
 
-    /// None where the capture ends inside the transport's header.
+    /// None where the capture ends inside the transport's header, or the bytes are in doubt.
     fn transport(&mut self, datagram: &Datagram<'_>, outer: Outer) -> Option<()> {
+        if self.doubtful && !checksum::proves(datagram) {
+            return None;
+        }
         let head = Head { record: self.record, datagram, outer };
         let bytes = datagram.payload.bytes;
         let packet = match Protocol(datagram.protocol) {

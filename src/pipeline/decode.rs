@@ -55,7 +55,7 @@ impl Decoded {
         if batches.len() < *used {
             batches.resize_with(*used, Batch::new);
         }
-        batches.par_iter_mut().zip(&chunks).for_each(|(batch, records)| batch.decode(records, &round.bytes));
+        batches.par_iter_mut().zip(&chunks).for_each(|(batch, records)| batch.decode(records, round));
         *accounts = Accounts::default();
         for batch in &mut batches[..*used] {
             batch.join(fragments, &mut round.bytes);
@@ -81,11 +81,15 @@ impl Batch {
         Self { shards: vec![Vec::new(); SHARDS], fragments: Vec::new(), accounts: Accounts::default() }
     }
 
-    fn decode(&mut self, records: &[Record], round: &[u8]) {
+    fn decode(&mut self, records: &[Record], round: &Round) {
         self.accounts = Accounts::default();
         self.shards.iter_mut().for_each(Vec::clear);
         for record in records {
-            packet::decode(record, round, |found| self.take(found, Vec::push));
+            if !round.doubtful.is_empty() && round.doubtful.binary_search(&record.number).is_ok() {
+                packet::decode_doubtful(record, &round.bytes, |found| self.take(found, Vec::push));
+            } else {
+                packet::decode(record, &round.bytes, |found| self.take(found, Vec::push));
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use crate::app::tls;
-use crate::capture::{Interface, Source};
+use crate::capture::{Gap, Interface, Source};
 use crate::detect::features::TcpView;
 use crate::detect::{self, Evidence, Found};
 use crate::flow::{Flow, Tcp, Volume};
@@ -35,6 +35,7 @@ pub struct Rows<'a> {
     paths: HashMap<FileId, Arc<str>>,
     /// Name of the interface, and of the source that it is: the first interface is the source itself.
     interfaces: Vec<(Option<Arc<str>>, Arc<str>)>,
+    gaps: Vec<Gap>,
     catalog: &'a Catalog,
 }
 
@@ -44,6 +45,7 @@ impl<'a> Rows<'a> {
             source: source.name.as_str().into(),
             paths: source.files.iter().map(|file| (file.id, shown(&file.path))).collect(),
             interfaces: Vec::new(),
+            gaps: Vec::new(),
             catalog,
         }
     }
@@ -60,7 +62,17 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub fn of(&self, ended: Vec<Conversation>) -> Vec<FlowRow> {
+    /// Damage is met before the flows end that it may have taken packets from.
+    pub fn know_gaps(&mut self, gaps: &[Gap]) {
+        if self.gaps != gaps {
+            self.gaps = gaps.to_vec();
+        }
+    }
+
+    pub fn of(&self, mut ended: Vec<Conversation>) -> Vec<FlowRow> {
+        for conversation in &mut ended {
+            self.gaps.iter().for_each(|gap| conversation.note_gap(gap.from, gap.to, gap.clock));
+        }
         ended.iter().map(|conversation| self.row(conversation)).collect()
     }
 
@@ -331,7 +343,7 @@ fn icmp_row(flow: &Flow) -> Option<IcmpRow> {
 fn quality(view: Option<&TcpView<'_>>, conversation: &Conversation) -> Vec<Gate> {
     let mut gates = view.map_or_else(Vec::new, |view| view.gates.clone());
     let ends_early = |view: &TcpView<'_>| is_early_request(view) || is_early_syn(view, conversation);
-    if conversation.end_reason == EndReason::CaptureEnd && view.is_some_and(ends_early) {
+    if (conversation.end_reason == EndReason::CaptureEnd || conversation.cut_by_gap) && view.is_some_and(ends_early) {
         gates.push(Gate::TruncatedEnd);
     }
     if conversation.flow.volume.0.iter().any(|volume| volume.duplicates > 0) {
@@ -370,7 +382,7 @@ fn owes_datagram(conversation: &Conversation) -> bool {
     let one_machine =
         !server.is_multicast() && !matches!(server, std::net::IpAddr::V4(address) if address.is_broadcast() || address.octets()[3] == 255);
     let in_earnest = asked.originals() >= DATAGRAM_TRIES && asked.last - asked.first >= DATAGRAM_PATIENCE;
-    flow.key.protocol == Protocol::UDP && one_machine && answered.packets == 0 && in_earnest
+    flow.key.protocol == Protocol::UDP && one_machine && answered.packets == 0 && in_earnest && !conversation.has_gap
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, 
     let mut more = now.fill(&mut reader, &mut fragments);
     while more {
         rows.know_interfaces(reader.interfaces());
+        rows.know_gaps(reader.gaps());
         let read_ahead = || next.fill(&mut reader, &mut fragments); // 1 records found, 2 decoded on all cores, fragments joined
         let update = || {
             let ended = update(&mut shards, &now, &rows); // 3 no lock: a shard owns its flows
@@ -46,6 +47,7 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, 
         std::mem::swap(&mut now, &mut next);
         more = more_to_come;
     }
+    rows.know_gaps(reader.gaps());
     let mut made = Vec::new();
     while !shards.is_empty() || !made.is_empty() {
         let emptied: Vec<Shard> = shards.drain(..SHARDS_EMPTIED.min(shards.len())).collect();

@@ -14,7 +14,7 @@ pub fn gates(view: &TcpView<'_>) -> Vec<Gate> {
     let checks = [
         (Gate::Midstream, view.tcp.handshake.syn.is_none()),
         (Gate::Snaplen, flow.snapped),
-        (Gate::Loss, Direction::BOTH.iter().any(|&direction| view.tcp.sides[view.side(direction)].unseen_bytes > 0)),
+        (Gate::Loss, view.conversation.has_gap || Direction::BOTH.iter().any(|&direction| view.tcp.sides[view.side(direction)].unseen_bytes > 0)),
         (Gate::Oneway, is_one_way(view)),
         (Gate::Reorder, flow.back_step > REORDER.0),
         (Gate::Offload, has_oversized_segments(view)),
