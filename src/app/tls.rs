@@ -74,6 +74,8 @@ mod extension {
 /// Names longer than a host name may be are no names (RFC 1035 section 2.3.4).
 const NAME_BYTES_MAX: usize = 255;
 const ALPN_ENTRIES_MAX: usize = 32;
+/// Level and description (RFC 8446 section 6).
+const ALERT_BYTES: usize = 2;
 
 /// Reads the first message of a stream.
 pub fn first_message(stream: &[u8]) -> Reading<Message> {
@@ -101,7 +103,8 @@ fn message(stream: &[u8]) -> Result<Option<Message>, ParseError> {
     let records = Records::gather(stream)?;
     let mut cursor = Cursor::new(&records.payload);
     match records.content_type {
-        record::ALERT if records.payload.len() == 2 => {
+        // A longer one is encrypted, whatever its first bytes are.
+        record::ALERT if records.length == ALERT_BYTES => {
             Ok(Some(Message::Alert(Alert { level: cursor.u8("alert.level")?, description: cursor.u8("alert.description")? })))
         }
         record::ALERT | record::CHANGE_CIPHER_SPEC | record::APPLICATION_DATA => Ok(Some(Message::Later)),
@@ -134,6 +137,8 @@ fn handshake_message(records: &Records<'_>, cursor: &mut Cursor<'_>) -> Result<O
 /// The payload of the records at the start of a stream that carry one content type, joined.
 struct Records<'a> {
     content_type: u8,
+    /// Of the first record, as it states it.
+    length: usize,
     payload: Cow<'a, [u8]>,
     count: u32,
     /// Where each record's payload ends in the joined payload.
@@ -146,13 +151,13 @@ impl<'a> Records<'a> {
         let (content_type, length) = record_header(&mut cursor)?;
         let payload = cursor.rest();
         if let Some(whole) = payload.get(..length) {
-            let mut records = Self { content_type, payload: Cow::Borrowed(whole), count: 1, ends: vec![length] };
+            let mut records = Self { content_type, length, payload: Cow::Borrowed(whole), count: 1, ends: vec![length] };
             if content_type == record::HANDSHAKE && records.wanted() > length {
                 records.join(&payload[length..])?;
             }
             return Ok(records);
         }
-        Ok(Self { content_type, payload: Cow::Borrowed(payload), count: 1, ends: vec![payload.len()] })
+        Ok(Self { content_type, length, payload: Cow::Borrowed(payload), count: 1, ends: vec![payload.len()] })
     }
 
     /// Bytes that the first handshake message takes.
@@ -402,6 +407,15 @@ mod tests {
     fn the_server_answers_with_hello_or_alert() {
         assert_eq!(first_message(&build::server_hello()), Reading::Done(Message::ServerHello(ServerHello { version: 0x0304, cipher: 0x1301 })));
         assert_eq!(first_message(&build::record(21, &[2, 40])), Reading::Done(Message::Alert(Alert { level: 2, description: 40 })));
+    }
+
+    #[test]
+    fn an_alert_is_read_when_all_of_it_came_and_only_in_clear() {
+        let (clear, encrypted) = (build::record(21, &[2, 40]), build::record(21, &[2; 26]));
+        assert_eq!(first_message(&clear[..6]), Reading::More);
+        for came in [6, 7, 20, encrypted.len()] {
+            assert_eq!(first_message(&encrypted[..came]), Reading::Done(Message::Later), "{came} bytes of an encrypted alert");
+        }
     }
 
     #[test]
