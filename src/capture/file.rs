@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::content::{Content, Ending};
 use super::error::{CaptureError, FirstBytes};
 use super::inventory::CaptureFile;
-use super::magic::{Format, SNIFF_BYTES, sniff};
+use super::magic::{FORMAT_BYTES, Format, SNIFF_BYTES, sniff};
 use super::reader::Round;
 use super::scan::{Across, Damage, Scanner, Sink, Stop, Tally};
 use crate::model::{FileId, Timestamp};
@@ -173,11 +173,15 @@ impl FileReader {
         if self.scanner.is_none() {
             let path = self.path.clone();
             self.done = true;
-            self.fail(if bytes.is_empty() {
-                CaptureError::Empty { path }
-            } else {
-                CaptureError::NotACapture { path, first_bytes: FirstBytes::of(bytes) }
-            });
+            let error = match bytes {
+                [] => CaptureError::Empty { path },
+                _ => CaptureError::NotACapture { path, first_bytes: FirstBytes::of(bytes) },
+            };
+            // Whatever went wrong farther on, the first bytes had told; how far a round reached by then must not matter.
+            if bytes.len() >= FORMAT_BYTES {
+                self.error = None;
+            }
+            self.fail(error);
         }
         self.scanner.is_some()
     }

@@ -20,6 +20,8 @@ pub(super) enum Kind {
 
 /// With this many bytes [`kind`] has said its last word: a tar archive shows itself by the checksum of its first header.
 pub(super) const SNIFF_BYTES: usize = 512;
+/// With this many, [`sniff`] has.
+pub(super) const FORMAT_BYTES: usize = 12;
 
 impl Format {
     /// The word of the `captures` table.

@@ -37,6 +37,15 @@ fn pcapng(order: Order, packets: &[(u32, Vec<u8>)]) -> (Vec<u8>, Vec<usize>) {
     (file.bytes(), ends)
 }
 
+/// A disk at its end.
+struct Fails;
+
+impl Read for Fails {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("bad sector"))
+    }
+}
+
 fn packets() -> impl Strategy<Value = Vec<(u32, Vec<u8>)>> {
     // An empty packet at the beginning of all time would be a header of zeros, which is none.
     prop::collection::vec((1_u32.., prop::collection::vec(any::<u8>(), 0..300)), 0..12)
@@ -84,13 +93,21 @@ fn standard_input_may_be_anything() {
 }
 
 #[test]
-fn a_failing_disk_ends_the_file_and_keeps_what_was_read() {
-    struct Fails;
-    impl Read for Fails {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("bad sector"))
-        }
+fn what_is_no_capture_is_none_whatever_its_end_is_like() {
+    let says = |start: &[u8], round_bytes| {
+        let mut reader = reader_of(Cursor::new(start.to_vec()).chain(Fails));
+        assert!(!reader.fill(&mut Round::default(), round_bytes, &mut Across::default()));
+        reader.finish().error.expect("no capture").to_string()
+    };
+    for round_bytes in [64, 1 << 20] {
+        assert_eq!(says(&[b'G'; 600], round_bytes), "test: not a capture: first bytes are 47 47 47 47");
+        assert_eq!(says(b"", round_bytes), "test: bad sector");
+        assert_eq!(says(b"\xd4", round_bytes), "test: bad sector", "nobody knows what would have followed");
     }
+}
+
+#[test]
+fn a_failing_disk_ends_the_file_and_keeps_what_was_read() {
     let bytes = PcapBuilder::micros().packet(0, b"whole").packet(0, b"half").bytes();
     let half = Cursor::new(bytes[..bytes.len() - 2].to_vec());
     let mut reader = reader_of(half.chain(Fails));
