@@ -216,10 +216,15 @@ impl Layout {
         self.chain(bytes, at, last, 1 + RECORDS_BEHIND_ODD, |header| self.is_possible(header))
     }
 
-    /// Whether two sound records, all of which these bytes hold, prove a dialect that the magic does not tell.
-    fn is_certain(&self, bytes: &[u8], at: usize) -> Chain {
+    /// Whether sound records, two of which these bytes hold, prove a dialect that the magic does not tell. One alone proves none: a damaged length may
+    /// lead to the record behind it just as well.
+    fn is_certain(&self, bytes: &[u8], at: usize, last: bool) -> Chain {
         let Some(first) = self.read_at(bytes, at) else { return Chain::Breaks };
-        self.chain(bytes, at, false, 2, |header| header.captured > 0 && self.is_sound(header, first.time, NEAR_LAST))
+        let fits = |header: &RecordHeader| header.captured > 0 && self.is_sound(header, first.time, NEAR_LAST);
+        match self.chain(bytes, at, false, 2, fits) {
+            Chain::Holds => self.chain(bytes, at, last, RECORDS_NEAR, fits),
+            decided => decided,
+        }
     }
 
     /// Whether reading can go on here, after damage behind a record of the time `trusted`.
@@ -230,9 +235,22 @@ impl Layout {
         if !self.is_sound(&header, trusted, TIME_NEAR) {
             return Chain::Breaks;
         }
-        match self.chain(bytes, at, last, RECORDS_NEAR, |header| self.is_sound(header, trusted, NEAR_LAST)) {
+        let found = match self.chain(bytes, at, last, RECORDS_NEAR, |header| self.is_sound(header, trusted, NEAR_LAST)) {
             Chain::Breaks => self.chain(bytes, at, last, RECORDS_FAR, |header| self.is_sound(header, trusted, TIME_NEAR)),
             decided => decided,
+        };
+        if found == Chain::Holds { self.is_not_late(bytes, at, &header, last) } else { found }
+    }
+
+    /// A header that is read four bytes too late has the fraction for its seconds and the original length for the captured one, and so it leads on to
+    /// others that are read too late. Then the second one is sound four bytes sooner, too.
+    fn is_not_late(&self, bytes: &[u8], at: usize, header: &RecordHeader, last: bool) -> Chain {
+        let sooner = at + self.record_header + header.captured as usize - 4;
+        let Some(first) = self.read_at(bytes, sooner) else { return Chain::Holds };
+        match self.chain(bytes, sooner, last, RECORDS_NEAR, |header| self.is_sound(header, first.time, NEAR_LAST)) {
+            Chain::Holds => Chain::Breaks,
+            Chain::Breaks => Chain::Holds,
+            Chain::Needs(more) => Chain::Needs(sooner - at + more),
         }
     }
 
@@ -275,7 +293,7 @@ impl Pcap {
                 let others = if layout.record_header == RECORD_HEADER_BYTES { OTHER_RECORD_HEADERS } else { OTHER_RECORD_HEADERS_MODIFIED };
                 for &record_header in others {
                     let dialect = Layout { record_header, ..layout };
-                    match dialect.is_certain(bytes, start) {
+                    match dialect.is_certain(bytes, start, last) {
                         Chain::Needs(more) if !last => return Err(Stop::More((start + more) as u32)),
                         Chain::Holds => layout = dialect,
                         Chain::Needs(_) | Chain::Breaks => {}
@@ -682,26 +700,27 @@ mod tests {
         assert!(error.ends_with("; 30 bytes skipped"), "{error}");
     }
 
-    /// Ten packets of 56 bytes, as a real capture has them: the payload says nothing of lengths, and no two times end alike.
+    /// Packets of 56 bytes, as a real capture has them: the payload says nothing of lengths, and no two times end alike.
     #[test]
     fn a_flipped_bit_of_a_header_costs_no_other_record() {
         let mut file = PcapBuilder::micros();
         let mut starts = Vec::new();
-        for number in 0..10_u8 {
+        for number in 0..24_u8 {
             starts.push(file.clone().bytes().len());
             let data: Vec<u8> = std::iter::once(number).chain((0..55_u8).map(|at| at.wrapping_mul(37) ^ number)).collect();
             file = file.packet(START + u64::from(number) * 1_123_457_000, &data);
         }
         let sound = read_whole(&file.clone().bytes()).0;
-        for bit in 0..128 {
+        for (damaged, bit) in [0, 4].into_iter().flat_map(|damaged| (0..128).map(move |bit| (damaged, bit))) {
             let mut bytes = file.clone().bytes();
-            bytes[starts[4] + bit / 8] ^= 1 << (bit % 8);
+            bytes[starts[damaged] + bit / 8] ^= 1 << (bit % 8);
             found(&bytes);
             let records = read_whole(&bytes).0;
-            for (number, other) in sound.iter().enumerate().filter(|&(number, _)| number != 4) {
-                assert!(records.iter().any(|record| (record.time, &record.data) == (other.time, &other.data)), "bit {bit} hides record {number}");
+            for (number, other) in sound.iter().enumerate().filter(|&(number, _)| number != damaged) {
+                let is_found = records.iter().any(|record| (record.time, &record.data) == (other.time, &other.data));
+                assert!(is_found, "bit {bit} of record {damaged} hides record {number}");
             }
-            assert!(records.len() <= 10, "bit {bit} makes no record");
+            assert!(records.len() <= sound.len(), "bit {bit} of record {damaged} makes no record");
         }
     }
 
