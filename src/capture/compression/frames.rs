@@ -8,6 +8,8 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
+use super::pieces::Pieces;
+
 /// Stored bytes that are read for one batch of frames, and the longest frame that is held.
 const STORED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What the frames of one batch may hold together: the memory that this takes.
@@ -42,7 +44,7 @@ pub(super) struct Frames<F> {
 
 enum State {
     Batches(Batches),
-    Stream(Box<dyn Read + Send>),
+    Stream(Pieces<Box<dyn Read + Send>>),
     Failed,
 }
 
@@ -84,7 +86,7 @@ impl<F: Framing> Read for Frames<F> {
             let ends = batches.next_batch::<F>()?;
             match std::mem::replace(&mut self.state, State::Failed) {
                 State::Batches(batches) if ends.is_empty() && batches.is_over() => return Ok(0),
-                State::Batches(batches) if ends.is_empty() => self.state = State::Stream(F::stream(Box::new(batches.rest()))?),
+                State::Batches(batches) if ends.is_empty() => self.state = State::Stream(Pieces::new(F::stream(Box::new(batches.rest()))?)),
                 State::Batches(mut batches) => {
                     batches.decode::<F>(&ends);
                     self.state = State::Batches(batches);

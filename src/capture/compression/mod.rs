@@ -7,9 +7,12 @@
 mod frames;
 mod gzip;
 mod lz4;
+mod pieces;
 mod zstd_frames;
 
 use std::io::{self, BufRead, Read};
+
+use pieces::Pieces;
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,9 +66,9 @@ impl Codec {
             Self::Lz4 => Box::new(lz4::Lz4Frames::new(input)),
             Self::Xz => {
                 let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_MAX, liblzma::stream::CONCATENATED)?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
+                Box::new(Pieces::new(liblzma::bufread::XzDecoder::new_stream(input, stream)))
             }
-            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
+            Self::Bzip2 => Box::new(Pieces::new(bzip2::bufread::MultiBzDecoder::new(input))),
         })
     }
 }
