@@ -356,10 +356,10 @@ impl Pcap {
         match layout.is_credible(bytes, at, last) {
             Chain::Needs(more) => return (at, Some(Stop::More(more as u32))),
             Chain::Breaks if !layout.is_possible(&header) => return self.lose(layout, at, &header, sink),
-            Chain::Breaks | Chain::Holds => {} // what is odd behind it is for `run` to find
+            Chain::Breaks => {} // what is odd behind it is for `run` to find; its own time is not believed
+            Chain::Holds => self.trusted = Some(header.time),
         }
         self.state = State::AtRecord;
-        self.trusted = Some(header.time);
         (at, None)
     }
 
@@ -732,6 +732,16 @@ mod tests {
         let (numbers, error) = found(&bytes);
         assert_eq!(numbers, all_but(&[4, 5]), "record 4 has lost its end");
         assert!(error.contains("record 5 at byte") && error.ends_with("; 10 bytes skipped"), "{error}");
+    }
+
+    #[test]
+    fn the_time_of_a_damaged_first_record_is_not_believed() {
+        let first = PcapBuilder::micros().packet(START, b"");
+        let file = (1..10).fold(first, |file, number: u8| file.packet(START + u64::from(number) * 1_000_000_000, &[number; 40]));
+        let mut bytes = file.bytes();
+        bytes.remove(24); // of the first time, which is one of 1970 then
+        let numbers = found(&bytes).0;
+        assert_eq!(numbers[numbers.len() - 8..], [2, 3, 4, 5, 6, 7, 8, 9]);
     }
 
     #[test]
