@@ -37,6 +37,8 @@ pub(super) struct Pcap {
     layout: Option<Layout>,
     /// Time of the last record that nothing is odd about.
     trusted: Option<Timestamp>,
+    /// Since the last place where reading went on with a record that leads nowhere: how many packets there were, and what was trusted before.
+    unproven: Option<(u64, Option<Timestamp>)>,
     state: State,
 }
 
@@ -243,8 +245,12 @@ impl Layout {
     }
 
     /// A header that is read four bytes too late has the fraction for its seconds and the original length for the captured one, and so it leads on to
-    /// others that are read too late. Then the second one is sound four bytes sooner, too.
+    /// others that are read too late. Then its original length is odd, made of the first bytes of a packet, and the second header is sound four bytes
+    /// sooner, too.
     fn is_not_late(&self, bytes: &[u8], at: usize, header: &RecordHeader, last: bool) -> Chain {
+        if self.has_usual_lengths(header) {
+            return Chain::Holds;
+        }
         let sooner = at + self.record_header + header.captured as usize - 4;
         let Some(first) = self.read_at(bytes, sooner) else { return Chain::Holds };
         match self.chain(bytes, sooner, last, RECORDS_NEAR, |header| self.is_sound(header, first.time, NEAR_LAST)) {
@@ -353,9 +359,14 @@ impl Pcap {
             let needs = layout.record_header as u32;
             return (at, Some(if last { Stop::Cut(needs) } else { Stop::More(needs) }));
         };
-        match layout.is_credible(bytes, at, last) {
+        let (credible, in_time) = match layout.is_credible(bytes, at, last) {
+            Chain::Holds => (Chain::Holds, layout.is_not_late(bytes, at, &header, last)),
+            other => (other, other),
+        };
+        self.unproven = (credible != Chain::Holds).then_some((sink.tally.packets, self.trusted));
+        match in_time {
             Chain::Needs(more) => return (at, Some(Stop::More(more as u32))),
-            Chain::Breaks if !layout.is_possible(&header) => return self.lose(layout, at, &header, sink),
+            Chain::Breaks if credible == Chain::Holds || !layout.is_possible(&header) => return self.lose(layout, at, &header, sink),
             Chain::Breaks => {} // what is odd behind it is for `run` to find; its own time is not believed
             Chain::Holds => self.trusted = Some(header.time),
         }
@@ -386,13 +397,17 @@ impl Pcap {
     /// The last record reaches behind the end of the file: its length may be a lie that hides others.
     #[cold]
     fn cut_or_damaged(&mut self, layout: &Layout, bytes: &[u8], at: usize, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
-        let claims = layout.read_at(bytes, at).map_or(0, |header| layout.record_header + header.captured as usize);
-        let trusted = self.trusted;
-        let goes_on = |start: usize| match joint(&bytes[start..], true) {
-            Joint::Header(_) => Chain::Holds,
-            _ => layout.resumes(bytes, start, true, trusted),
-        };
-        self.said_too_much(layout, bytes, at, sink, goes_on).unwrap_or((at, Some(Stop::Cut(claims as u32))))
+        let Some(header) = layout.read_at(bytes, at) else { return (at, Some(Stop::End)) };
+        let (data, trusted) = (at + layout.record_header, self.trusted(sink));
+        match (data..bytes.len()).find(|&start| Self::goes_on(layout, bytes, start, true, trusted) == Chain::Holds) {
+            Some(found) => {
+                sink.damaged(at, Flaw::NoRecord { captured: header.captured });
+                give(layout, at, header, found, sink);
+                self.state = State::Unsure;
+                (found, None)
+            }
+            None => (at, Some(Stop::Cut((layout.record_header + header.captured as usize) as u32))),
+        }
     }
 
     /// The header behind the record at `at` is odd. It may be one all the same; or the header of a capture that was appended; or the place is damaged.
@@ -414,8 +429,9 @@ impl Pcap {
         };
         let Some(next) = layout.read_at(bytes, end) else { return (at, Some(Stop::End)) };
         let claims = layout.record_header + next.captured as usize;
+        let trusted = self.trusted(sink);
         let looks_cut = last && !credible && layout.is_possible(&next) && layout.has_usual_lengths(&next) && end + claims > bytes.len();
-        if looks_cut && (end + 1..bytes.len()).all(|start| self.goes_on(layout, bytes, start, last) != Chain::Holds) {
+        if looks_cut && (end + 1..bytes.len()).all(|start| Self::goes_on(layout, bytes, start, last, trusted) != Chain::Holds) {
             give(layout, at, header, end, sink);
             return (end, Some(Stop::Cut(claims as u32)));
         }
@@ -423,7 +439,7 @@ impl Pcap {
         // headers prove less than sound ones that begin elsewhere.
         let starts = if credible { [end..end + 1, data..end, end + 1..end + claims] } else { [0..0, data..end, 0..0] };
         for start in starts.into_iter().flatten() {
-            match self.goes_on(layout, bytes, start, last) {
+            match Self::goes_on(layout, bytes, start, last, trusted) {
                 Chain::Breaks => {}
                 Chain::Needs(more) => return (at, Some(Stop::More((start - at + more) as u32))),
                 Chain::Holds if start == end => break,
@@ -476,20 +492,29 @@ impl Pcap {
         (at + 1, None)
     }
 
+    /// The time that records behind damage have to be near to. A few sound ones behind one that leads nowhere may be as wrong as that one.
+    fn trusted(&self, sink: &Sink<'_>) -> Option<Timestamp> {
+        match self.unproven {
+            Some((packets, before)) if sink.tally.packets < packets + RECORDS_NEAR as u64 => before,
+            _ => self.trusted,
+        }
+    }
+
     /// Whether the next record, or another capture, can begin here.
-    fn goes_on(&self, layout: &Layout, bytes: &[u8], at: usize, last: bool) -> Chain {
+    fn goes_on(layout: &Layout, bytes: &[u8], at: usize, last: bool, trusted: Option<Timestamp>) -> Chain {
         match joint(&bytes[at..], last) {
             Joint::Header(_) => Chain::Holds,
             Joint::Needs(more) => Chain::Needs(more),
-            Joint::None => layout.resumes(bytes, at, last, self.trusted),
+            Joint::None => layout.resumes(bytes, at, last, trusted),
         }
     }
 
     /// The next byte where reading can go on; all before it is skipped.
     #[cold]
     fn search(&mut self, layout: &Layout, bytes: &[u8], at: usize, last: bool, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
+        let trusted = self.trusted(sink);
         for start in at..bytes.len() {
-            match self.goes_on(layout, bytes, start, last) {
+            match Self::goes_on(layout, bytes, start, last, trusted) {
                 Chain::Breaks => {}
                 Chain::Needs(more) => {
                     sink.skipped(start - at);
@@ -739,9 +764,11 @@ mod tests {
         let first = PcapBuilder::micros().packet(START, b"");
         let file = (1..10).fold(first, |file, number: u8| file.packet(START + u64::from(number) * 1_000_000_000, &[number; 40]));
         let mut bytes = file.bytes();
-        bytes.remove(24); // of the first time, which is one of 1970 then
-        let numbers = found(&bytes).0;
-        assert_eq!(numbers[numbers.len() - 8..], [2, 3, 4, 5, 6, 7, 8, 9]);
+        for gone in 1..5 {
+            bytes.remove(24); // of the first time, which is one of 1970 then
+            let numbers = found(&bytes).0;
+            assert!(numbers.ends_with(&[2, 3, 4, 5, 6, 7, 8, 9]), "{gone} bytes: {numbers:?}");
+        }
     }
 
     #[test]
