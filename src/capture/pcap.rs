@@ -37,8 +37,8 @@ pub(super) struct Pcap {
     layout: Option<Layout>,
     /// Time of the last record that nothing is odd about.
     trusted: Option<Timestamp>,
-    /// Since the last place where reading went on with a record that leads nowhere: how many packets there were, and what was trusted before.
-    unproven: Option<(u64, Option<Timestamp>)>,
+    /// How many packets there were when reading last began at a record that leads nowhere.
+    unproven: Option<u64>,
     state: State,
 }
 
@@ -262,7 +262,8 @@ impl Layout {
 
     /// What the captured length of an undamaged record is: all of the packet, or as much as the snap length left.
     fn has_usual_lengths(&self, header: &RecordHeader) -> bool {
-        header.captured == header.original || (header.captured < header.original && header.captured == self.snaplen)
+        let is_short = self.snaplen == 0 || header.captured <= self.snaplen;
+        is_short && (header.captured == header.original || (header.captured < header.original && header.captured == self.snaplen))
     }
 }
 
@@ -363,13 +364,13 @@ impl Pcap {
             Chain::Holds => (Chain::Holds, layout.is_not_late(bytes, at, &header, last)),
             other => (other, other),
         };
-        self.unproven = (credible != Chain::Holds).then_some((sink.tally.packets, self.trusted));
+        self.unproven = (credible != Chain::Holds).then_some(sink.tally.packets);
         match in_time {
             Chain::Needs(more) => return (at, Some(Stop::More(more as u32))),
             Chain::Breaks if credible == Chain::Holds || !layout.is_possible(&header) => return self.lose(layout, at, &header, sink),
-            Chain::Breaks => {} // what is odd behind it is for `run` to find; its own time is not believed
-            Chain::Holds => self.trusted = Some(header.time),
+            Chain::Breaks | Chain::Holds => {} // what is odd behind it is for `run` to find
         }
+        self.trusted = Some(header.time);
         self.state = State::AtRecord;
         (at, None)
     }
@@ -492,20 +493,26 @@ impl Pcap {
         (at + 1, None)
     }
 
-    /// The time that records behind damage have to be near to. A few sound ones behind one that leads nowhere may be as wrong as that one.
-    fn trusted(&self, sink: &Sink<'_>) -> Option<Timestamp> {
-        match self.unproven {
-            Some((packets, before)) if sink.tally.packets < packets + RECORDS_NEAR as u64 => before,
-            _ => self.trusted,
-        }
+    /// The time that records behind damage have to be near to, and whether it is proven: a few sound records behind one that leads nowhere may be as
+    /// wrong as that one.
+    fn trusted(&self, sink: &Sink<'_>) -> (Option<Timestamp>, bool) {
+        (self.trusted, self.unproven.is_none_or(|packets| sink.tally.packets >= packets + RECORDS_NEAR as u64))
     }
 
     /// Whether the next record, or another capture, can begin here.
-    fn goes_on(layout: &Layout, bytes: &[u8], at: usize, last: bool, trusted: Option<Timestamp>) -> Chain {
+    fn goes_on(layout: &Layout, bytes: &[u8], at: usize, last: bool, (trusted, proven): (Option<Timestamp>, bool)) -> Chain {
         match joint(&bytes[at..], last) {
-            Joint::Header(_) => Chain::Holds,
-            Joint::Needs(more) => Chain::Needs(more),
-            Joint::None => layout.resumes(bytes, at, last, trusted),
+            Joint::Header(_) => return Chain::Holds,
+            Joint::Needs(more) => return Chain::Needs(more),
+            Joint::None => {}
+        }
+        match layout.resumes(bytes, at, last, trusted) {
+            // Records of any other time will do, but no fewer than it takes: the end of the file proves nothing.
+            Chain::Breaks if !proven => match layout.resumes(bytes, at, false, None) {
+                Chain::Needs(_) if last => Chain::Breaks,
+                decided => decided,
+            },
+            decided => decided,
         }
     }
 
