@@ -263,7 +263,8 @@ impl Layout {
     /// What the captured length of an undamaged record is: all of the packet, or as much as the snap length left.
     fn has_usual_lengths(&self, header: &RecordHeader) -> bool {
         let is_short = self.snaplen == 0 || header.captured <= self.snaplen;
-        is_short && (header.captured == header.original || (header.captured < header.original && header.captured == self.snaplen))
+        let is_packet = header.original <= RECORD_BYTES_MAX;
+        is_short && is_packet && (header.captured == header.original || (header.captured < header.original && header.captured == self.snaplen))
     }
 }
 
@@ -379,35 +380,41 @@ impl Pcap {
     fn at_the_end(&mut self, layout: &Layout, bytes: &[u8], at: usize, last: bool, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
         let Some(header) = layout.read_at(bytes, at) else { return (at, Some(Stop::End)) };
         let claims = layout.record_header + header.captured as usize;
-        let end = at + claims;
         if !last {
             return (at, Some(Stop::More((claims + layout.record_header) as u32)));
         }
+        if layout.has_usual_lengths(&header) {
+            Self::last(layout, bytes, at, header, sink)
+        } else {
+            self.last_or_damaged(layout, bytes, at, header, sink)
+        }
+    }
+
+    /// The last record: whole, or cut as the file is.
+    fn last(layout: &Layout, bytes: &[u8], at: usize, header: RecordHeader, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
+        let claims = layout.record_header + header.captured as usize;
+        let end = at + claims;
         if end > bytes.len() {
-            return if layout.has_usual_lengths(&header) {
-                (at, Some(Stop::Cut(claims as u32)))
-            } else {
-                self.cut_or_damaged(layout, bytes, at, sink)
-            };
+            return (at, Some(Stop::Cut(claims as u32)));
         }
         give(layout, at, header, end, sink);
         let stop = if end == bytes.len() { Stop::End } else { Stop::Cut(layout.record_header as u32) };
         (end, Some(stop))
     }
 
-    /// The last record reaches behind the end of the file: its length may be a lie that hides others.
+    /// The record reaches to the end of the file or behind it, and its lengths are odd: they may be a lie that hides others.
     #[cold]
-    fn cut_or_damaged(&mut self, layout: &Layout, bytes: &[u8], at: usize, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
-        let Some(header) = layout.read_at(bytes, at) else { return (at, Some(Stop::End)) };
+    fn last_or_damaged(&mut self, layout: &Layout, bytes: &[u8], at: usize, header: RecordHeader, sink: &mut Sink<'_>) -> (usize, Option<Stop>) {
         let (data, trusted) = (at + layout.record_header, self.trusted(sink));
-        match (data..bytes.len()).find(|&start| Self::goes_on(layout, bytes, start, true, trusted) == Chain::Holds) {
+        let end = bytes.len().min(data + header.captured as usize);
+        match (data..end).find(|&start| Self::goes_on(layout, bytes, start, true, trusted) == Chain::Holds) {
             Some(found) => {
                 sink.damaged(at, Flaw::NoRecord { captured: header.captured });
                 give(layout, at, header, found, sink);
                 self.state = State::Unsure;
                 (found, None)
             }
-            None => (at, Some(Stop::Cut((layout.record_header + header.captured as usize) as u32))),
+            None => Self::last(layout, bytes, at, header, sink),
         }
     }
 
@@ -722,6 +729,15 @@ mod tests {
         assert!(error.contains("claims 44 captured bytes"), "{error}");
         let (records, _) = read_whole(&bytes);
         assert!(records.iter().zip(0..).all(|(record, number)| record.data == [number; 40]));
+    }
+
+    #[test]
+    fn a_length_that_leads_close_to_the_end_hides_no_record() {
+        let (mut bytes, starts) = ten();
+        for end in [bytes.len() - 5, bytes.len()] {
+            bytes[starts[4] + 8..starts[4] + 10].copy_from_slice(&((end - starts[4] - 16) as u16).to_le_bytes());
+            assert_eq!(found(&bytes).0, all_but(&[]), "as if the file ended in the next header, and as if it ended here");
+        }
     }
 
     #[test]
