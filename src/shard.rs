@@ -172,7 +172,7 @@ impl Facts {
         if direct && matches!(reading, Reading::More) {
             stream.keep(payload);
         }
-        *head_bytes += stream.held() - held;
+        *head_bytes = (*head_bytes + stream.held()).saturating_sub(held); // less where segments that overlapped were joined
         let snapped = packet.payload.captured < packet.payload_bytes;
         let gives_up = snapped || stream.is_full() || *head_bytes > limits::SHARD_HEAD_BYTES_MAX;
         match reading {
@@ -268,4 +268,21 @@ fn orient(flow: &Flow, facts: Option<&Facts>) -> (Side, Orientation) {
 /// System ports (RFC 6335 section 6): clients are not given them.
 fn is_service_port(port: u16) -> bool {
     (1..1024).contains(&port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::trace::Trace;
+
+    #[test]
+    fn segments_that_overlap_ahead_of_a_hole_are_held_no_longer() {
+        let hello = tls::build::client_hello("web.whatsapp.com");
+        let trace = Trace::at_client().handshake();
+        let trace = trace.client_bytes(&hello[20..50]).seq(20).client_bytes(&hello[20..60]).seq(-10).client_bytes(&hello[..20]).seq(-70);
+        let (packets, round) = trace.packets();
+        let mut shard = Shard::new(Timeouts::default());
+        packets.iter().for_each(|packet| shard.update(packet, &round));
+        assert_eq!(shard.head_bytes, 60, "two segments of 30 and 40 bytes and the 20 before them hold the first 60 bytes");
+    }
 }

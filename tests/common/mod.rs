@@ -10,8 +10,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -139,6 +140,19 @@ pub type Row = BTreeMap<String, Value>;
 
 pub fn rows(folder: &Path, table: &str) -> Vec<Row> {
     let (schema, batches) = batches(folder, table);
+    into_rows(&schema, &batches)
+}
+
+/// Rows of some columns only, where a table is large.
+pub fn rows_of(folder: &Path, table: &str, columns: &[&str]) -> Vec<Row> {
+    let builder = parquet_file(folder, table);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let reader = builder.with_projection(mask).build().expect("a reader");
+    let schema = reader.schema();
+    into_rows(&schema, &reader.map(|batch| batch.expect("rows")).collect::<Vec<_>>())
+}
+
+fn into_rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Vec<Row> {
     let row = |batch: &RecordBatch, at: usize| {
         let cells = schema.fields().iter().zip(batch.columns());
         cells.map(|(field, column)| (field.name().clone(), value(column, at))).collect()
