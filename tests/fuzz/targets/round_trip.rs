@@ -2,8 +2,8 @@
 //!
 //! What the formats allow to promise (`src/capture/pcap.rs`, `src/capture/pcapng.rs`): a cut costs the record it goes through and nothing else. One
 //! flipped byte or one hole costs the records that it touches and at most the first one behind them, where at least four follow whose times are near.
-//! It never makes up a record. One hole is beyond telling: it leaves a header that claims more than the file holds, as the last one of a cut file does.
-//! Then the report says so.
+//! It never makes up a record. Two kinds of damage are beyond telling: a hole that leaves a header which claims more than the file holds, as the last one
+//! of a cut file does (then the report says so), and in a pcap a length that leads exactly to a later record.
 #![no_main]
 
 use std::ops::Range;
@@ -52,11 +52,22 @@ fuzz_target!(|input: Input| {
     if matches!((input.damage, &report.error), (Damage::Hole { .. }, Some(CaptureError::CutOff { .. }))) {
         return;
     }
+    if !input.format.pcapng && leads_to_another(&damaged, &records, input.format.big, gone.start) {
+        return;
+    }
     let behind = records.iter().position(|record| record.start >= gone.end).unwrap_or(records.len());
     if records.len() - behind >= RECORDS_BEHIND {
         assert_found(&found[before..], &sound.records[behind + 1..]);
     }
 });
+
+/// Whether the record that byte `at` belongs to claims to end where a later one begins.
+fn leads_to_another(damaged: &[u8], records: &[Range<usize>], big: bool, at: usize) -> bool {
+    let Some(record) = records.iter().find(|record| record.contains(&at)) else { return false };
+    let Some(&length) = damaged.get(record.start + 8..).and_then(|rest| rest.first_chunk()) else { return false };
+    let length = if big { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
+    records.iter().any(|other| other.start > record.end && other.start == record.start + 16 + length as usize)
+}
 
 /// The damaged file, and which bytes of the sound one are not in it as they were. The header of the file is left alone.
 fn damage(bytes: &[u8], first: usize, damage: Damage) -> Option<(Vec<u8>, Range<usize>)> {
