@@ -116,7 +116,7 @@ impl Pcapng {
                 }
                 Block::Partial(_) if at == bytes.len() && last => return (at, Stop::End),
                 Block::Partial(length) if !last => return (at, Stop::More(length)),
-                Block::Partial(length) if self.is_cut(&bytes[at..], length) => return (at, Stop::Cut(length)),
+                Block::Partial(length) if self.is_cut(&bytes[at..], length) && !self.hides_others(&bytes[at..]) => return (at, Stop::Cut(length)),
                 Block::Partial(length) => self.lose(at, Flaw::BlockLength { length }, sink),
                 Block::Flawed(flaw) => self.lose(at, flaw, sink),
             }
@@ -295,6 +295,24 @@ impl Pcapng {
         }
     }
 
+    /// Whether whole blocks stand in a block that reaches behind the end of the file, behind the packet that it holds: then its length is a lie.
+    #[cold]
+    fn hides_others(&mut self, bytes: &[u8]) -> bool {
+        let order = self.order;
+        let holds_packet = matches!(order.u32_at(bytes, 0), Some(EPB_MAGIC | PB_MAGIC));
+        let data =
+            self.packet_fields(EPB_MAGIC, bytes).filter(|_| holds_packet).map(|fields| PACKET_BLOCK_DATA.saturating_add(fields.captured as usize));
+        (data.unwrap_or(BLOCK_BYTES_MIN as usize)..bytes.len()).any(|start| {
+            let Some(rest) = bytes.get(start..).filter(|rest| order.u32_at(rest, 0).is_some_and(is_known)) else { return false };
+            let found = match self.whole_block(rest) {
+                Block::Whole { kind, length } => self.makes_sense(kind, length, &rest[..length as usize]),
+                Block::Partial(_) | Block::Flawed(_) => false,
+            };
+            self.order = order;
+            found
+        })
+    }
+
     #[cold]
     fn lose(&mut self, at: usize, flaw: Flaw, sink: &mut Sink<'_>) {
         sink.damaged(at, flaw);
@@ -394,6 +412,19 @@ impl PacketFields {
 mod tests {
     use super::super::testing::{PcapngBuilder, read_whole};
     use super::*;
+
+    #[test]
+    fn a_length_that_leads_behind_the_end_hides_no_packet() {
+        let head = PcapngBuilder::section(Order::Little).interface("eth0", 1, &[]);
+        let at = head.clone().bytes().len();
+        let mut bytes = (0..4_u8).fold(head, |file, number| file.packet(0, number.into(), &[number; 40])).bytes();
+        bytes[at + 5] = 1; // 256 bytes more, as of a packet with options that the file has not all of
+        let (records, report) = read_whole(&bytes);
+        assert_eq!(records.iter().map(|record| record.data[0]).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(report.error.expect("damage").to_string().contains("a block of 328 bytes"));
+        bytes.truncate(at + 70); // with nothing behind it
+        assert!(read_whole(&bytes).1.error.expect("cut").to_string().ends_with("says 328 bytes, 70 are left"));
+    }
 
     #[test]
     fn sections_of_either_order_follow_each_other() {
