@@ -257,7 +257,7 @@ fn overwritten(chance: &mut Chance) -> (String, Vec<u8>) {
 fn joined(chance: &mut Chance) -> (String, Vec<u8>) {
     let ((name, mut bytes), (other, behind)) = (any_sample(chance), any_sample(chance));
     if chance.below(2) == 0 {
-        bytes.truncate(1 + chance.below(bytes.len()));
+        bytes.truncate(24 + chance.below(bytes.len() - 24)); // its header stays
     }
     bytes.extend(behind);
     (format!("{name} and {other}"), bytes)
