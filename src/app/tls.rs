@@ -160,11 +160,11 @@ impl<'a> Records<'a> {
         Ok(Self { content_type, length, payload: Cow::Borrowed(payload), count: 1, ends: vec![payload.len()] })
     }
 
-    /// Bytes that the first handshake message takes.
+    /// Bytes of the first handshake message that are read: all of a hello, of any other its header.
     fn wanted(&self) -> usize {
-        match self.payload.get(1..4) {
-            Some(length) => 4 + u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize,
-            None => 4,
+        match *self.payload {
+            [handshake::CLIENT_HELLO | handshake::SERVER_HELLO, a, b, c, ..] => 4 + u32::from_be_bytes([0, a, b, c]) as usize,
+            _ => 4,
         }
     }
 
@@ -415,6 +415,15 @@ mod tests {
         assert_eq!(first_message(&clear[..6]), Reading::More);
         for came in [6, 7, 20, encrypted.len()] {
             assert_eq!(first_message(&encrypted[..came]), Reading::Done(Message::Later), "{came} bytes of an encrypted alert");
+        }
+    }
+
+    #[test]
+    fn what_is_no_hello_is_not_looked_into() {
+        let finished = build::record(22, &[20, 0, 0, 12, 7, 7, 7, 7]);
+        let stream = [finished, build::record(23, &[9; 30])].concat();
+        for came in [9, 13, 18, stream.len()] {
+            assert_eq!(first_message(&stream[..came]), Reading::Done(Message::Later), "{came} bytes");
         }
     }
 
