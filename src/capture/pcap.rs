@@ -554,7 +554,7 @@ impl Layout {
 fn give(layout: &Layout, at: usize, header: RecordHeader, end: usize, sink: &mut Sink<'_>) {
     let start = at + layout.record_header;
     let captured = header.captured.min((end - start) as u32);
-    sink.packet(Raw { time: header.time, link_type: layout.link_type, interface: 0, start, captured, original: header.original });
+    sink.packet(Raw { time: header.time, is_timed: true, link_type: layout.link_type, interface: 0, start, captured, original: header.original });
 }
 
 #[cfg(test)]

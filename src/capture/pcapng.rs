@@ -213,7 +213,7 @@ impl Pcapng {
         if kind == PB_MAGIC || options + 4 < block.len() {
             self.drops_before(kind, block, options, ordinal, sink);
         }
-        sink.packet(Raw { time, link_type, interface: ordinal, start: at + PACKET_BLOCK_DATA, captured, original });
+        sink.packet(Raw { time, is_timed: true, link_type, interface: ordinal, start: at + PACKET_BLOCK_DATA, captured, original });
         Ok(())
     }
 
@@ -271,7 +271,7 @@ impl Pcapng {
         let room = length.checked_sub(SIMPLE_BLOCK_DATA as u32 + 4).ok_or(Flaw::PacketOutsideBlock { length })?;
         let original = self.order.u32_at(block, 8).ok_or(Flaw::PacketOutsideBlock { length })?;
         let captured = original.min(if snaplen == 0 { u32::MAX } else { snaplen }).min(room);
-        sink.packet(Raw { time: self.last_time, link_type, interface: ordinal, start: at + SIMPLE_BLOCK_DATA, captured, original });
+        sink.packet(Raw { time: self.last_time, is_timed: false, link_type, interface: ordinal, start: at + SIMPLE_BLOCK_DATA, captured, original });
         Ok(())
     }
 
@@ -455,6 +455,8 @@ mod tests {
     #[test]
     fn a_packet_without_time_takes_the_last_one_seen() {
         let file = PcapngBuilder::section(Order::Little).interface("", 1, &[]).simple(b"first").packet(0, 9, b"then").simple(b"after");
+        let report = read_whole(&file.clone().bytes()).1;
+        assert_eq!((report.first_time, report.last_time), (Some(Timestamp(9_000)), Some(Timestamp(9_000))), "only what was said");
         let times: Vec<_> = read_whole(&file.bytes()).0.iter().map(|record| (record.time.0, record.data.clone())).collect();
         assert_eq!(times, [(0, b"first".to_vec()), (9_000, b"then".to_vec()), (9_000, b"after".to_vec())]);
     }

@@ -127,11 +127,11 @@ impl Tally {
     }
 
     pub(super) fn first_time(&self) -> Option<Timestamp> {
-        (self.packets > 0).then_some(self.earliest)
+        (self.earliest <= self.latest).then_some(self.earliest)
     }
 
     pub(super) fn last_time(&self) -> Option<Timestamp> {
-        (self.packets > 0).then_some(self.latest)
+        (self.earliest <= self.latest).then_some(self.latest)
     }
 
     /// An interface is described: its link type, and the snap length it was captured with (0: no limit).
@@ -178,6 +178,8 @@ pub(super) struct Sink<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Raw {
     pub(super) time: Timestamp,
+    /// Whether the record itself says its time.
+    pub(super) is_timed: bool,
     pub(super) link_type: u16,
     pub(super) interface: u16,
     pub(super) start: usize,
@@ -188,12 +190,14 @@ pub(super) struct Raw {
 impl Sink<'_> {
     #[inline(always)]
     pub(super) fn packet(&mut self, raw: Raw) {
-        let Raw { time, link_type, interface, start, captured, original } = raw;
+        let Raw { time, is_timed, link_type, interface, start, captured, original } = raw;
         let tally = &mut *self.tally;
         tally.packets += 1;
         tally.truncated += u64::from(captured < original);
-        tally.earliest = tally.earliest.min(time);
-        tally.latest = tally.latest.max(time);
+        if is_timed {
+            tally.earliest = tally.earliest.min(time);
+            tally.latest = tally.latest.max(time);
+        }
         let number = PacketNumber::new(self.file, tally.packets);
         let before = self.across.clock.latest();
         let clock = self.across.clock.at(time, &mut tally.clock_steps);

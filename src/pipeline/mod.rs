@@ -94,7 +94,8 @@ fn read_sources(sources: &[Source], settings: &Settings, sink: &sink::Sink, on_r
     let read_some = || -> Result<Vec<CaptureRow>, TableError> {
         let mut captures = Vec::new();
         while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
-            captures.extend(source::read(source, settings, sink, &places, on_round)?);
+            let read = source::read(source, settings, sink, &places, on_round);
+            captures.extend(read.inspect_err(|_| next.store(sources.len(), Ordering::Relaxed))?); // nobody begins another one for nothing
         }
         Ok(captures)
     };
