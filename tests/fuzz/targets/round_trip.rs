@@ -2,10 +2,11 @@
 //!
 //! What the formats allow to promise (`src/capture/pcap.rs`, `src/capture/pcapng.rs`): a cut costs the record it goes through and nothing else. One
 //! flipped byte or one hole costs the records that it touches and at most the first one behind them, where at least four follow whose times are near.
-//! It never makes up a record. Two kinds of damage are beyond telling: a hole that leaves a header which claims more than the file holds, as the last one
-//! of a cut file does (then the report says so), and in a pcap a length that leads exactly to a later record. And what the first record of a pcap says of
-//! time has nothing before it to prove it: behind a hole in that one, nothing is promised. Nor is it behind a hole in a pcapng that moves what follows off its four
-//! bytes: lengths that are read a byte late agree by chance too often.
+//! It never makes up a record.
+//!
+//! Nothing is promised behind damage that looks like something else: a hole that leaves a header which claims more than the file holds, as the last one of
+//! a cut file does (the report says so then); in a pcap a length that leads exactly to a later record, or a hole in the first record, whose time has
+//! nothing before it to prove it; in a pcapng a hole that moves blocks off their four bytes, since lengths read a byte late agree by chance too often.
 #![no_main]
 
 use std::ops::Range;
