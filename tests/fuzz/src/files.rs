@@ -22,6 +22,8 @@ pub struct Written {
 
 /// In October 2023: its highest byte, and those of a year around, stand nowhere else.
 const SECONDS: u32 = 0x653f_8080;
+/// A packet holds an IP header at the least. Records of next to nothing but their header read alike at several places, as no capture does.
+const PAYLOAD_BYTES_MIN: usize = 20;
 /// Beyond this, lengths say nothing new.
 const PAYLOAD_BYTES_MAX: usize = 600;
 
@@ -45,7 +47,7 @@ fn clear(number: u32) -> u32 {
 }
 
 fn payload_of(bytes: &[u8]) -> Vec<u8> {
-    let length = clear(bytes.len().min(PAYLOAD_BYTES_MAX) as u32) as usize;
+    let length = clear(bytes.len().clamp(PAYLOAD_BYTES_MIN, PAYLOAD_BYTES_MAX) as u32) as usize;
     (0..length).map(|at| bytes.get(at).copied().unwrap_or(0) | 0x80).collect()
 }
 
