@@ -171,8 +171,9 @@ fn run(fed: &[Fed], ends_batch: impl Fn(&Fed) -> bool) -> (Vec<String>, u64) {
 }
 
 fn words(conversation: &Conversation) -> String {
-    let Conversation { flow, facts, client, orientation, end_reason, watched_until } = conversation;
+    let Conversation { flow, facts, client, orientation, end_reason, watched_until, alive_until, has_gap, cut_by_gap } = conversation;
+    assert!(!has_gap && !cut_by_gap, "nobody told of damage");
     let rest = (flow.key, flow.first_packet, flow.start, flow.end(), flow.snapped, flow.back_step, flow.icmp_error());
     assert!(flow.start <= flow.end() && flow.volume[Side::Low].packets + flow.volume[Side::High].packets > 0);
-    format!("{rest:?} {:?} {:?} {facts:?} {client:?} {orientation:?} {end_reason:?} {watched_until:?}", flow.volume, flow.tcp)
+    format!("{rest:?} {:?} {:?} {facts:?} {client:?} {orientation:?} {end_reason:?} {watched_until:?} {alive_until:?}", flow.volume, flow.tcp)
 }
