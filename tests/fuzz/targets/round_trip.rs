@@ -61,7 +61,7 @@ fuzz_target!(|input: Input| {
     if !input.format.pcapng && matches!(input.damage, Damage::Hole { .. }) && before == 0 {
         return;
     }
-    if !input.format.pcapng && leads_to_another(&damaged, &records, input.format.big, gone.start) {
+    if !input.format.pcapng && leads_to_another(&damaged, &records, input.format.big, gone.start, bytes.len() - damaged.len()) {
         return;
     }
     let behind = records.iter().position(|record| record.start >= gone.end).unwrap_or(records.len());
@@ -70,12 +70,12 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// Whether the record that byte `at` belongs to claims to end where a later one begins.
-fn leads_to_another(damaged: &[u8], records: &[Range<usize>], big: bool, at: usize) -> bool {
+/// Whether the record that byte `at` belongs to claims to end where a later one begins, which a hole has moved to the front by `moved` bytes.
+fn leads_to_another(damaged: &[u8], records: &[Range<usize>], big: bool, at: usize, moved: usize) -> bool {
     let Some(record) = records.iter().find(|record| record.contains(&at)) else { return false };
     let Some(&length) = damaged.get(record.start + 8..).and_then(|rest| rest.first_chunk()) else { return false };
     let length = if big { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
-    records.iter().any(|other| other.start > record.end && other.start == record.start + 16 + length as usize)
+    records.iter().any(|other| other.start > record.end && other.start == record.start + 16 + length as usize + moved)
 }
 
 /// The damaged file, and which bytes of the sound one are not in it as they were. The header of the file is left alone.
