@@ -7,6 +7,7 @@
 use crate::app::Reading;
 use crate::app::tls::{self, Alert, ClientHello, Message, ServerHello};
 use crate::app::tls_records::RecordTracker;
+use crate::capture::Gap;
 use crate::flow::{Contiguous, Copies, Ended, Flow, FlowTable, Slot, StreamHead, Timeouts, limits};
 use crate::model::words::{EndReason, Orientation};
 use crate::model::{PacketNumber, PerSide, SeqNumber, Side, Timestamp};
@@ -139,16 +140,15 @@ fn read(slot: &mut Slot<Option<Box<Facts>>>, packet: &Packet, payload: &[u8], he
 }
 
 impl Conversation {
-    /// A damaged place took packets between two moments of the trace, when the source's clock stood at `clock`. What came before it may have had its
-    /// answer there: the flow was watched no longer.
-    pub fn note_gap(&mut self, from: Timestamp, to: Timestamp, clock: Timestamp) {
-        if clock > self.alive_until || to < self.flow.start {
+    /// A damaged place took packets. What came before it may have had its answer there: the flow was watched no longer.
+    pub fn note_gap(&mut self, gap: &Gap) {
+        if gap.clock > self.alive_until || gap.to < self.flow.start {
             return;
         }
-        if from < self.flow.end() {
+        if gap.from < self.flow.end() {
             self.has_gap = true;
-        } else if from < self.watched_until {
-            self.watched_until = from;
+        } else if gap.from < self.watched_until {
+            self.watched_until = gap.from;
             self.cut_by_gap = true;
         }
     }

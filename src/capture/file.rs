@@ -58,9 +58,8 @@ impl FileReport {
 pub(super) struct FileReader {
     file: FileId,
     path: PathBuf,
-    /// None once it has failed, or where it could not be opened.
+    /// None where it could not be opened.
     content: Option<Box<dyn Content>>,
-    ending: Ending,
     packing: Vec<&'static str>,
     format: Option<Format>,
     scanner: Option<Scanner>,
@@ -83,7 +82,6 @@ impl FileReader {
             path: file.path.clone(),
             packing: file.archive.iter().copied().chain(opened).collect(),
             content,
-            ending: Ending::default(),
             format: None,
             scanner: None,
             tally: Tally::new(),
@@ -197,20 +195,14 @@ impl FileReader {
     }
 
     pub(super) fn finish(mut self) -> FileReport {
-        if let Some(content) = self.content.take() {
-            self.ending = content.finish();
-        }
-        let error = self.damage().or(self.error).or(self.ending.changed.map(|(before, after)| CaptureError::Changed {
-            path: self.path.clone(),
-            before,
-            after,
-        }));
+        let Ending { bytes, content_hash, changed } = self.content.take().map(|content| content.finish()).unwrap_or_default();
+        let error = self.damage().or(self.error).or(changed.map(|(before, after)| CaptureError::Changed { path: self.path.clone(), before, after }));
         FileReport {
             file: self.file,
             path: self.path,
             format: self.format.map(Format::word),
             packing: self.packing,
-            bytes: self.ending.bytes,
+            bytes,
             packets: self.tally.packets,
             first_time: self.tally.first_time(),
             last_time: self.tally.last_time(),
@@ -221,7 +213,7 @@ impl FileReader {
             clock_steps: self.tally.clock_steps,
             link_types: self.tally.link_types,
             snaplen: self.tally.snaplen,
-            content_hash: self.ending.content_hash,
+            content_hash,
         }
     }
 

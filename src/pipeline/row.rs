@@ -71,7 +71,7 @@ impl<'a> Rows<'a> {
 
     pub fn of(&self, mut ended: Vec<Conversation>) -> Vec<FlowRow> {
         for conversation in &mut ended {
-            self.gaps.iter().for_each(|gap| conversation.note_gap(gap.from, gap.to, gap.clock));
+            self.gaps.iter().for_each(|gap| conversation.note_gap(gap));
         }
         ended.iter().map(|conversation| self.row(conversation)).collect()
     }
