@@ -64,7 +64,7 @@ fn update_flows(bencher: Bencher<'_, '_>, copies: u16) {
     let packets = packets(&round);
     // Copies of the same flows on interfaces of their own: other keys, the same course.
     let copied: Vec<Packet> = packets.iter().flat_map(|packet| (0..copies).map(|copy| on_interface(packet, copy))).collect();
-    bencher.counter(ItemsCount::new(copied.len())).with_inputs(|| Shard::new(Timeouts::default())).bench_local_values(|mut shard| {
+    bencher.counter(ItemsCount::new(copied.len())).with_inputs(|| Shard::new(Timeouts::default(), usize::MAX)).bench_local_values(|mut shard| {
         copied.iter().for_each(|packet| shard.update(packet, &round.bytes));
         shard
     });
@@ -146,6 +146,7 @@ fn row(index: usize) -> FlowRow {
         start: Timestamp(start),
         end: Timestamp(start + 1_000_000_000),
         end_reason: EndReason::Fin,
+        continues: None,
         ip_version: 4,
         protocol: Transport::Tcp,
         client_ip: format!("192.0.2.{}", number % 250),

@@ -168,7 +168,8 @@ fn settings(input: &Path, output: &Path) -> Settings {
         temp_dir: None,
         rules: SourceRules::default(),
         timeouts: Timeouts::default(),
-        round_bytes: 16 * 1024, // several rounds of most mutants
+        round_bytes: Some(16 * 1024), // several rounds of most mutants
+        max_memory: 1 << 30,
         catalog: Catalog::built_in().expect("it is part of the program"),
         weights: Weights::built_in().expect("they are part of the program"),
         prior: 0.05,

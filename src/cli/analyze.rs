@@ -50,6 +50,7 @@ fn settings(arguments: Analyze) -> Result<Settings, CliError> {
         rules: SourceRules { named: arguments.sources, one_source: arguments.one_source },
         timeouts: Timeouts { tcp: Span::from_secs(arguments.tcp_timeout.into()), udp: Span::from_secs(arguments.udp_timeout.into()), ..default },
         round_bytes: arguments.round_bytes,
+        max_memory: arguments.max_memory,
         catalog,
         weights: Weights::built_in()?,
         prior: arguments.prior,

@@ -51,6 +51,9 @@ pub struct Analyze {
     /// Threads; all cores where it is not given.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Memory that the run may hold, for example 512M or 8G; living flows that do not fit end early, those first that were idle longest.
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
+    pub max_memory: usize,
     /// Where rows wait until the end; inside the output folder where it is not given.
     #[arg(long, value_name = "DIR")]
     pub temp_dir: Option<PathBuf>,
@@ -67,8 +70,8 @@ pub struct Analyze {
     #[arg(long)]
     pub json: bool,
     /// Bytes of a round of reading; results do not depend on it.
-    #[arg(long, hide = true, default_value_t = crate::pipeline::ROUND_BYTES)]
-    pub round_bytes: usize,
+    #[arg(long, hide = true)]
+    pub round_bytes: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,9 +89,45 @@ fn named_source(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Bytes, or a number of KiB, MiB, GiB or TiB: `512M`, `8GiB`.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => Some(0),
+        "k" => Some(10),
+        "m" => Some(20),
+        "g" => Some(30),
+        "t" => Some(40),
+        _ => None,
+    };
+    let bytes = number.parse::<usize>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
+    match bytes {
+        Some(bytes) if bytes >= MEMORY_MIN => Ok(bytes),
+        Some(_) => Err("at least 64M are needed".into()),
+        None => Err("a number with K, M, G or T behind it is expected".into()),
+    }
+}
+
+/// A round of packets and a few thousand rows take this much.
+const MEMORY_MIN: usize = 64 << 20;
+
 fn probability(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("a number between 0 and 1 is expected".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_two() {
+        assert_eq!([size("512M"), size("2GiB"), size("1t"), size("134217728")], [Ok(512 << 20), Ok(2 << 30), Ok(1 << 40), Ok(128 << 20)]);
+        for wrong in ["", "G", "2X", "-1G", "1.5G", "12", "99999999999999T"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 }

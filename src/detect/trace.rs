@@ -20,10 +20,10 @@ impl Trace {
     /// The only conversation.
     pub fn conversation(&self) -> Conversation {
         let (packets, round) = self.packets();
-        let mut shard = Shard::new(Timeouts::default());
+        let mut shard = Shard::new(Timeouts::default(), usize::MAX);
         packets.iter().for_each(|packet| shard.update(packet, &round));
         let mut ended = shard.take_ended();
-        ended.extend(shard.finish(self.end(), self.end()));
+        ended.extend(shard.finish_some(self.end(), self.end()));
         assert_eq!(ended.len(), 1, "a scene is one conversation");
         ended.remove(0)
     }

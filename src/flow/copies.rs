@@ -5,10 +5,10 @@
 //! captured twice.
 //! Blind to: copies more than 1 ms apart, and flows without any IP ID or SYN in a shard that has not yet shown that it is captured twice.
 
-use crate::model::{Side, Span, Timestamp};
+use crate::model::{PerSide, Side, Span, Timestamp};
 use crate::packet::{Body, Packet, TcpFlags};
 
-use super::Flow;
+use super::Volume;
 
 /// Copies are this close. What a stack sends again is a new datagram, to which those that count give a new IP ID; and it comes later, since timers
 /// wait 1 s for a SYN (RFC 6298 section 2.1) and 200 ms for data at the least (the floor of Linux).
@@ -73,8 +73,8 @@ struct Share {
 }
 
 impl Copies {
-    /// Takes in the next packet of a flow; tells whether it is a copy.
-    pub fn find(&mut self, packet: &Packet, flow: &Flow) -> Option<Copied> {
+    /// Takes in the next packet of a flow, given what of the flow came before; tells whether it is a copy.
+    pub fn find(&mut self, packet: &Packet, flow: &PerSide<Volume>) -> Option<Copied> {
         if self.sets.is_empty() {
             self.sets.resize(SETS, Set::default());
         }
@@ -103,9 +103,9 @@ impl Copies {
 }
 
 impl Set {
-    fn first_of(&mut self, tag: u32, packet: &Packet, flow: &Flow) -> Option<&mut Seen> {
+    fn first_of(&mut self, tag: u32, packet: &Packet, flow: &PerSide<Volume>) -> Option<&mut Seen> {
         // A flow that has nothing of this sender has not had the first: what came belongs to the flow before it.
-        let is_first = |seen: &Seen| seen.may_be_first_of(packet) && flow.volume[packet.sender].originals() > 0;
+        let is_first = |seen: &Seen| seen.may_be_first_of(packet) && flow[packet.sender].originals() > 0;
         self.tags.iter().zip(&mut self.seen).find(|(known, seen)| **known == tag && is_first(seen)).map(|(_, seen)| seen)
     }
 
@@ -117,8 +117,8 @@ impl Set {
 }
 
 impl Seen {
-    fn new(packet: &Packet, flow: &Flow) -> Self {
-        let before = |side: Side| flow.volume[side].originals().min(u64::from(u32::MAX)) as u32;
+    fn new(packet: &Packet, flow: &PerSide<Volume>) -> Self {
+        let before = |side: Side| flow[side].originals().min(u64::from(u32::MAX)) as u32;
         let (before, before_other) = (before(packet.sender), before(packet.sender.opposite()));
         Self { time: packet.time, before, before_other, ttl: packet.ttl, sent: 1, copies: 0 }
     }
@@ -131,10 +131,10 @@ impl Seen {
 
     /// Whether fewer copies came than the flow's earlier packets let expect. Only packets before this one are asked: copies come in order, so that
     /// those of later packets may be still to come.
-    fn awaits_copy(&self, flow: &Flow, sender: Side, share: &Share) -> bool {
-        let [own, other] = [sender, sender.opposite()].map(|side| flow.volume[side].duplicates);
+    fn awaits_copy(&self, flow: &PerSide<Volume>, sender: Side, share: &Share) -> bool {
+        let [own, other] = [sender, sender.opposite()].map(|side| flow[side].duplicates);
         // A packet may have been sent again since: then copies of later packets are among those that came, so that their number alone says too much.
-        let most = flow.volume.0.iter().map(|volume| volume.copies_of_one).max().unwrap_or(0).into();
+        let most = flow.0.iter().map(|volume| volume.copies_of_one).max().unwrap_or(0).into();
         let each = match (self.before, self.before_other) {
             (0, 0) => share.copies_each(),
             (0, before) => copies_each(before, other).min(most),
@@ -145,8 +145,8 @@ impl Seen {
 }
 
 /// Copies take the same way, so that a constant lies between their hops: one of those that either side has shown, or the first of this side.
-fn is_known_way(flow: &Flow, sender: Side, hops: u8) -> bool {
-    !flow.volume[sender].has_copies() || flow.volume.0.iter().any(|volume| volume.has_copies_of(hops))
+fn is_known_way(flow: &PerSide<Volume>, sender: Side, hops: u8) -> bool {
+    !flow[sender].has_copies() || flow.0.iter().any(|volume| volume.has_copies_of(hops))
 }
 
 impl Share {

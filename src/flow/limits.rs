@@ -26,3 +26,8 @@ pub const REORDER_SPAN: Span = Span::from_millis(3);
 pub const LINGER: Span = Span::from_secs(10);
 /// Payload packets per direction in which the snap length matters to what is read from them.
 pub const SNAP_CHECKED_PACKETS: u32 = 10;
+/// Connections that were cut off and may resume, remembered by one shard; the oldest make room.
+pub const FORERUNNERS_MAX: usize = 1_024;
+/// How far the numbers of what resumes a connection may lie from where it stopped: repeated bytes behind, lost ones ahead (by design: two in 10^7 pairs
+/// of random numbers lie so close).
+pub const RESUMED_WITHIN: u32 = 1 << 20;

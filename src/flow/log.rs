@@ -81,6 +81,13 @@ impl PacketLog {
         self.head.iter().chain(self.rest.iter().flat_map(|rest| rest.marked.iter().chain(&rest.tail)))
     }
 
+    /// Bytes kept.
+    pub(super) fn held(&self) -> usize {
+        let rest =
+            self.rest.as_ref().map_or(0, |rest| size_of::<Rest>() + (rest.marked.capacity() + rest.tail.capacity()) * size_of::<PacketRecord>());
+        self.head.capacity() * size_of::<PacketRecord>() + rest
+    }
+
     /// The first packets, none left out between them.
     pub fn head(&self) -> &[PacketRecord] {
         &self.head

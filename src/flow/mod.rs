@@ -1,26 +1,29 @@
 //! Flows from packets.
 //! In:  the packets of one shard, in trace order.
-//! Out: a [`Flow`] when it ends: by FIN, RST, silence, a new connection, or the end of the trace.
+//! Out: a [`Flow`] when it ends: by FIN, RST, silence, a new connection, want of memory, or the end of the trace.
 //! Promises: time comes with the packet, never from a clock; how packets were batched changes nothing; memory per flow is bounded by named limits.
 //! Not here: what the bytes say (`app`), whose they are (`service`), what they prove (`detect`).
 
 mod copies;
+mod forerunners;
 pub mod limits;
 mod log;
+mod slab;
 mod stream;
 mod table;
 mod tcp;
 mod volume;
 
 pub use copies::{Copied, Copies};
+pub use forerunners::{Forerunner, Forerunners};
 pub use log::{PacketLog, PacketRecord};
 pub use stream::{Contiguous, StreamHead};
-pub use table::{Ended, FlowTable, Slot, Timeouts};
+pub use table::{At, Ended, FlowTable, Slot, Timeouts};
 pub use tcp::{Handshake, Tcp, TcpSide};
 pub use volume::Volume;
 
 use crate::model::words::EndReason;
-use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, Side, Timestamp, TunnelPath};
+use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, SeqNumber, Side, Timestamp, TunnelPath};
 use crate::packet::{Body, IcmpError, Packet};
 
 /// One bidirectional flow as far as it has been seen. The hot part: what is cold is boxed.
@@ -133,13 +136,24 @@ impl Flow {
                 Ended::Timeout => EndReason::Timeout,
                 Ended::CaptureEnd => EndReason::CaptureEnd,
                 Ended::Reused => EndReason::Reused,
+                Ended::Evicted => EndReason::Evicted,
             },
         }
     }
 
-    #[cfg(test)]
-    fn packets(&self) -> u64 {
+    /// Packets of both directions, copies included.
+    pub fn packets(&self) -> u64 {
         self.volume.0.iter().map(|volume| volume.packets).sum()
+    }
+
+    /// The sequence number of the first packet; none of other transports.
+    pub fn first_seq(&self) -> Option<SeqNumber> {
+        self.tcp.as_ref()?.log.head().first().map(|record| record.seq)
+    }
+
+    /// Bytes kept in boxes beside the hot part.
+    fn held(&self) -> usize {
+        self.tcp.as_ref().map_or(0, |tcp| size_of_val(&**tcp) + tcp.held()) + self.aside.as_ref().map_or(0, |aside| size_of_val(&**aside))
     }
 }
 

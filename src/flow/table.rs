@@ -1,13 +1,18 @@
-//! The flows of one shard that are alive: found by key, ended by silence, by a new connection, or by the end of the trace.
+//! The flows of one shard that are alive: found by key, ended by silence, by a new connection, for want of memory, or by the end of the trace.
 //!
-//! Whether a flow has ended is decided when its next packet comes, from trace time alone. Sweeping merely frees memory earlier, so that its rhythm changes nothing.
+//! Whether a flow has ended is decided when its next packet comes, from trace time alone. Sweeping merely frees memory earlier. It goes on a few places
+//! with each packet, so that flows end one by one however many are silent at once; which packets of the shard came before decides, never how they were
+//! batched.
+//!
+//! A flow whose first packet carries no payload is kept as that packet until the second one comes: of a scan or a flood of SYNs nothing else is ever
+//! known, and a tenth of the memory holds it.
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use crate::model::{FlowKey, Protocol, Span, Timestamp};
-use crate::packet::{Body, Packet};
+use crate::packet::{Body, Packet, TcpFlags};
 
+use super::slab::Slab;
 use super::{Flow, limits};
 
 /// What ended a flow's life in the table.
@@ -16,6 +21,8 @@ pub enum Ended {
     Timeout,
     CaptureEnd,
     Reused,
+    /// Memory was needed.
+    Evicted,
 }
 
 /// Silence after which a flow has ended.
@@ -37,83 +44,270 @@ pub struct Slot<X> {
     hash: u64,
     pub flow: Flow,
     pub beside: X,
+    /// Bytes that the table counts for it.
+    held: u32,
 }
 
 /// `X` is what the owner keeps beside each flow.
 pub struct FlowTable<X> {
-    index: HashTable<u32>,
-    slots: Vec<Option<Slot<X>>>,
-    free: Vec<u32>,
+    index: HashTable<Place>,
+    flows: Slab<Slot<X>>,
+    /// Flows of which one packet has come.
+    openings: Slab<Packet>,
     timeouts: Timeouts,
-    next_sweep: Timestamp,
+    sweep: Sweep,
+    memory: Memory,
+}
+
+/// Where a flow stands: a slot, or an opening.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place(u32);
+
+/// A slot of the table, as long as no other flow is looked up.
+#[derive(Clone, Copy)]
+pub struct At(u32);
+
+struct Sweep {
+    next: Timestamp,
+    /// The place to look at next; none between two sweeps.
+    at: Option<usize>,
+}
+
+/// What the flows may take, and take.
+struct Memory {
+    budget: usize,
+    held: usize,
+    /// The flows that were idle longest when memory was short, the oldest last.
+    idle: Vec<(Timestamp, Place)>,
+    evicted: u64,
 }
 
 /// How often silent flows are looked for, in trace time.
 const SWEEP_EVERY: Span = Span::from_secs(16);
+/// Places that a sweep looks at with each packet; at most one flow ends by it.
+const SWEEP_STEP: usize = 8;
+/// This part of all flows is put in the order of their idleness when memory is short (by design).
+const IDLE_SHARE: usize = 8;
+
+impl Place {
+    const OPENING: u32 = 1 << 31;
+
+    fn of_opening(at: u32) -> Self {
+        Self(at | Self::OPENING)
+    }
+
+    fn opening(self) -> Option<u32> {
+        (self.0 & Self::OPENING != 0).then_some(self.0 & !Self::OPENING)
+    }
+}
 
 impl<X: Default> FlowTable<X> {
-    pub fn new(timeouts: Timeouts) -> Self {
-        Self { index: HashTable::new(), slots: Vec::new(), free: Vec::new(), timeouts, next_sweep: Timestamp(i64::MIN) }
+    /// `budget`: bytes that the flows may take.
+    pub fn new(timeouts: Timeouts, budget: usize) -> Self {
+        let sweep = Sweep { next: Timestamp(i64::MIN), at: None };
+        let memory = Memory { budget, held: 0, idle: Vec::new(), evicted: 0 };
+        Self { index: HashTable::new(), flows: Slab::default(), openings: Slab::default(), timeouts, sweep, memory }
     }
 
-    /// The flow that the packet belongs to, made anew where there is none; flows that end hereby go to `ended`.
-    pub fn find_or_begin(&mut self, packet: &Packet, mut ended: impl FnMut(Slot<X>, Ended)) -> &mut Slot<X> {
-        if packet.clock >= self.next_sweep {
-            self.sweep(packet.clock, &mut ended);
-        }
-        let Self { index, slots, free, timeouts, .. } = self;
-        let same = |&at: &u32| slots[at as usize].as_ref().is_some_and(|slot| slot.flow.key == packet.key);
-        let at = match index.entry(packet.hash, same, |&at| slots[at as usize].as_ref().map_or(0, |slot| slot.hash)) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                let at = free.pop().unwrap_or(slots.len() as u32);
-                entry.insert(at);
-                if at as usize == slots.len() {
-                    slots.push(None);
-                }
-                at
-            }
+    /// The living flow that the packet belongs to. One that the packet finds ended, and what is swept or evicted before it, goes to `ended`.
+    pub fn find(&mut self, packet: &Packet, mut ended: impl FnMut(Slot<X>, Ended)) -> Option<At> {
+        self.make_room(&mut ended);
+        self.sweep(packet.clock, &mut ended);
+        let place = self.lookup(&packet.key, packet.hash)?;
+        let at = match place.opening() {
+            Some(_) => self.grow(place)?,
+            None => At(place.0),
         };
-        let place = &mut slots[at as usize];
-        let over = place.as_ref().and_then(|slot| timeouts.ended_by(&slot.flow, packet));
-        if let (Some(reason), Some(old)) = (over, place.take_if(|_| over.is_some())) {
-            ended(old, reason);
-        }
-        place.get_or_insert_with(|| Slot { hash: packet.hash, flow: Flow::new(packet), beside: X::default() })
-    }
-
-    /// The living flow of a key.
-    pub fn find(&mut self, key: &FlowKey, hash: u64, clock: Timestamp) -> Option<&mut Slot<X>> {
-        let Self { index, slots, timeouts, .. } = self;
-        let at = *index.find(hash, |&at| slots[at as usize].as_ref().is_some_and(|slot| slot.flow.key == *key))?;
-        slots[at as usize].as_mut().filter(|slot| !timeouts.is_over(&slot.flow, clock))
-    }
-
-    fn sweep(&mut self, clock: Timestamp, ended: &mut impl FnMut(Slot<X>, Ended)) {
-        self.next_sweep = clock + SWEEP_EVERY;
-        for at in 0..self.slots.len() {
-            if self.slots[at].as_ref().is_some_and(|slot| self.timeouts.is_over(&slot.flow, clock)) {
-                self.remove(at, |slot| ended(slot, Ended::Timeout));
+        match self.timeouts.ended_by(&self.flows.get(at.0)?.flow, packet) {
+            None => Some(at),
+            Some(reason) => {
+                self.end(Place(at.0), reason, &mut ended);
+                None
             }
         }
     }
 
-    fn remove(&mut self, at: usize, ended: impl FnOnce(Slot<X>)) {
-        if let Some(slot) = self.slots[at].take() {
-            if let Ok(entry) = self.index.find_entry(slot.hash, |&other| other as usize == at) {
-                entry.remove();
-            }
-            self.free.push(at as u32);
-            ended(slot);
+    /// Begins a flow with its first packet, which has still to be given to it; none where that packet is all that is kept of it for now.
+    pub fn begin(&mut self, packet: &Packet, may_wait: bool) -> Option<At> {
+        let is_small = may_wait && packet.payload_bytes == 0 && matches!(packet.body, Body::Tcp(_));
+        let place = if is_small {
+            self.memory.held += size_of::<Option<Packet>>();
+            Place::of_opening(self.openings.insert(packet.clone()))
+        } else {
+            self.insert(Slot::new(packet))
+        };
+        let Self { index, flows, openings, .. } = self;
+        index.insert_unique(packet.hash, place, |place| hash_at(flows, openings, *place));
+        (!is_small).then_some(At(place.0))
+    }
+
+    pub fn slot(&mut self, at: At) -> Option<&mut Slot<X>> {
+        self.flows.get_mut(at.0)
+    }
+
+    /// Counts anew what a flow takes; `beside` stands for what the owner keeps.
+    pub fn weigh(&mut self, at: At, beside: usize) {
+        if let Some(slot) = self.flows.get_mut(at.0) {
+            let held = size_of::<Option<Slot<X>>>() + slot.flow.held() + beside;
+            self.memory.held = self.memory.held + held - slot.held as usize;
+            slot.held = held as u32;
         }
     }
 
-    /// Ends every flow that is left, at the last moment of the trace.
-    pub fn finish(self, clock: Timestamp, mut ended: impl FnMut(Slot<X>, Ended)) {
-        for slot in self.slots.into_iter().flatten() {
-            let reason = if self.timeouts.is_over(&slot.flow, clock) { Ended::Timeout } else { Ended::CaptureEnd };
+    /// Flows that ended for want of memory, since the last call.
+    pub fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.memory.evicted)
+    }
+
+    /// Bytes that the living flows take.
+    pub fn held(&self) -> usize {
+        self.memory.held
+    }
+
+    /// Ends some of the flows that are left, at the last moment of the trace; false when none are left. No packet may follow.
+    pub fn finish_some(&mut self, clock: Timestamp, mut ended: impl FnMut(Slot<X>, Ended)) -> bool {
+        self.index = HashTable::new();
+        let timeouts = self.timeouts;
+        let mut end = |slot: Slot<X>| {
+            let reason = if timeouts.is_over(&slot.flow, clock) { Ended::Timeout } else { Ended::CaptureEnd };
             ended(slot, reason);
+        };
+        if let Some(slots) = self.flows.pop_chunk() {
+            slots.for_each(end);
+            return true;
         }
+        let Some(openings) = self.openings.pop_chunk() else { return false };
+        openings.for_each(|packet| end(Slot::opened_by(&packet)));
+        true
+    }
+
+    fn lookup(&self, key: &FlowKey, hash: u64) -> Option<Place> {
+        let Self { index, flows, openings, .. } = self;
+        let same = |place: &Place| match place.opening() {
+            Some(at) => openings.get(at).is_some_and(|packet| packet.key == *key),
+            None => flows.get(place.0).is_some_and(|slot| slot.flow.key == *key),
+        };
+        index.find(hash, same).copied()
+    }
+
+    fn insert(&mut self, slot: Slot<X>) -> Place {
+        self.memory.held += slot.held as usize;
+        Place(self.flows.insert(slot))
+    }
+
+    /// Makes a flow of an opening: its second packet has come.
+    fn grow(&mut self, place: Place) -> Option<At> {
+        let packet = self.openings.remove(place.opening()?)?;
+        self.memory.held -= size_of::<Option<Packet>>();
+        let grown = self.insert(Slot::opened_by(&packet));
+        *self.index.find_mut(packet.hash, |other| *other == place)? = grown;
+        Some(At(grown.0))
+    }
+
+    /// Ends what stands at a place.
+    fn end(&mut self, place: Place, reason: Ended, ended: &mut impl FnMut(Slot<X>, Ended)) {
+        let slot = match place.opening() {
+            Some(at) => self.openings.remove(at).map(|packet| Slot { held: size_of::<Option<Packet>>() as u32, ..Slot::opened_by(&packet) }),
+            None => self.flows.remove(place.0),
+        };
+        let Some(slot) = slot else { return };
+        self.memory.held -= slot.held as usize;
+        if let Ok(entry) = self.index.find_entry(slot.hash, |other| *other == place) {
+            entry.remove();
+        }
+        ended(slot, reason);
+    }
+
+    /// Frees memory of silent flows.
+    fn sweep(&mut self, clock: Timestamp, ended: &mut impl FnMut(Slot<X>, Ended)) {
+        let mut at = match self.sweep.at {
+            Some(at) => at,
+            None if clock >= self.sweep.next => 0,
+            None => return,
+        };
+        for _ in 0..SWEEP_STEP {
+            let (slots, places) = (self.flows.places(), self.flows.places() + self.openings.places());
+            if at >= places {
+                self.sweep = Sweep { next: clock + SWEEP_EVERY, at: None };
+                return;
+            }
+            let place = if at < slots { Place(at as u32) } else { Place::of_opening((at - slots) as u32) };
+            at += 1;
+            if self.is_over(place, clock) {
+                self.end(place, Ended::Timeout, ended);
+                break;
+            }
+        }
+        self.sweep.at = Some(at);
+    }
+
+    fn is_over(&self, place: Place, clock: Timestamp) -> bool {
+        match place.opening() {
+            Some(at) => self.openings.get(at).is_some_and(|packet| clock - packet.clock > self.timeouts.silence_after(packet)),
+            None => self.flows.get(place.0).is_some_and(|slot| self.timeouts.is_over(&slot.flow, clock)),
+        }
+    }
+
+    /// Evicts the flows that have been idle longest, until the others fit.
+    fn make_room(&mut self, ended: &mut impl FnMut(Slot<X>, Ended)) {
+        while self.memory.held > self.memory.budget {
+            let Some((clock, place)) = self.next_idle() else { return };
+            if self.last_clock(place) == Some(clock) {
+                self.end(place, Ended::Evicted, ended);
+                self.memory.evicted += 1;
+            }
+        }
+    }
+
+    fn next_idle(&mut self) -> Option<(Timestamp, Place)> {
+        if self.memory.idle.is_empty() {
+            let slots = self.flows.iter().map(|(at, slot)| (slot.flow.last_clock(), Place(at)));
+            let openings = self.openings.iter().map(|(at, packet)| (packet.clock, Place::of_opening(at)));
+            let mut all: Vec<(Timestamp, Place)> = slots.chain(openings).collect();
+            let by_age = |&(clock, place): &(Timestamp, Place)| (clock, place.0);
+            let most = all.len().div_ceil(IDLE_SHARE);
+            if most < all.len() {
+                all.select_nth_unstable_by_key(most, by_age);
+                all.truncate(most);
+            }
+            all.sort_unstable_by_key(|idle| std::cmp::Reverse(by_age(idle)));
+            self.memory.idle = all;
+        }
+        self.memory.idle.pop()
+    }
+
+    fn last_clock(&self, place: Place) -> Option<Timestamp> {
+        match place.opening() {
+            Some(at) => self.openings.get(at).map(|packet| packet.clock),
+            None => self.flows.get(place.0).map(|slot| slot.flow.last_clock()),
+        }
+    }
+}
+
+fn hash_at<X>(flows: &Slab<Slot<X>>, openings: &Slab<Packet>, place: Place) -> u64 {
+    match place.opening() {
+        Some(at) => openings.get(at).map_or(0, |packet| packet.hash),
+        None => flows.get(place.0).map_or(0, |slot| slot.hash),
+    }
+}
+
+impl<X: Default> Slot<X> {
+    fn new(packet: &Packet) -> Self {
+        let flow = Flow::new(packet);
+        let held = size_of::<Option<Self>>() + flow.held();
+        Self { hash: packet.hash, held: held as u32, flow, beside: X::default() }
+    }
+
+    /// The flow of a packet that has no payload to read.
+    fn opened_by(packet: &Packet) -> Self {
+        let mut slot = Self::new(packet);
+        slot.flow.update(packet);
+        slot
+    }
+
+    /// Whether nothing has been given to the flow yet.
+    pub fn is_new(&self) -> bool {
+        self.flow.packets() == 0
     }
 }
 
@@ -141,6 +335,14 @@ impl Timeouts {
             (Some(_), _) => self.tcp,
             (None, Protocol::SCTP) => self.tcp,
             _ => self.udp,
+        }
+    }
+
+    /// The same of a flow whose only packet this is.
+    fn silence_after(&self, packet: &Packet) -> Span {
+        match &packet.body {
+            Body::Tcp(segment) if segment.flags.has(TcpFlags::RST) => limits::LINGER,
+            _ => self.tcp,
         }
     }
 }

@@ -176,6 +176,11 @@ impl Tcp {
         Some(initial.plus(1))
     }
 
+    /// Bytes kept in boxes of its own.
+    pub(super) fn held(&self) -> usize {
+        self.log.held() + self.sides.0.iter().filter(|side| side.holes.is_some()).count() * size_of::<Holes>()
+    }
+
     pub fn reset_seen(&self) -> bool {
         self.sides.0.iter().any(|side| side.rst > 0)
     }

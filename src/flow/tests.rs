@@ -12,12 +12,21 @@ use crate::packet::{Decoded, decode};
 
 /// Every flow of a trace in the order in which they ended, with what ended it.
 fn flows(packets: &[Packet], end: Timestamp) -> Vec<(Flow, Ended)> {
-    let mut table: FlowTable<()> = FlowTable::new(Timeouts::default());
+    flows_within(usize::MAX, packets, end)
+}
+
+/// The same with a limit to the memory of living flows.
+fn flows_within(budget: usize, packets: &[Packet], end: Timestamp) -> Vec<(Flow, Ended)> {
+    let mut table: FlowTable<()> = FlowTable::new(Timeouts::default(), budget);
     let mut ended = Vec::new();
     for packet in packets {
-        table.find_or_begin(packet, |slot, reason| ended.push((slot.flow, reason))).flow.update(packet);
+        let end = |slot: Slot<()>, reason| ended.push((slot.flow, reason));
+        if let Some(at) = table.find(packet, end).or_else(|| table.begin(packet, true)) {
+            table.slot(at).expect("it was just found").flow.update(packet);
+            table.weigh(at, 0);
+        }
     }
-    table.finish(end, |slot, reason| ended.push((slot.flow, reason)));
+    while table.finish_some(end, |slot, reason| ended.push((slot.flow, reason))) {}
     ended
 }
 
@@ -300,4 +309,132 @@ fn a_reset_with_a_foreign_number_does_not_end_the_flow() {
     let trace = Trace::at_client().handshake().client_data(100).ack_from_server().rst_from_server().seq(0x6000_0000);
     let flow = flow_of(&trace.wait(15_000).client_data(100).server_data(900));
     assert_eq!(flow.packets(), 8, "what comes 15 s later belongs to it");
+}
+
+// Want of memory.
+
+/// The first packet of connections from so many ports, one each millisecond.
+fn flood(ports: std::ops::Range<u16>) -> Vec<Packet> {
+    let syn = &Trace::at_client().syn().packets().0[0];
+    let from = |port: u16| {
+        let mut packet = syn.clone();
+        let after = Span::from_millis(i64::from(port - ports.start));
+        (packet.key.low_port, packet.hash) = (port, u64::from(port).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        (packet.time, packet.clock) = (packet.time + after, packet.clock + after);
+        packet
+    };
+    ports.clone().map(from).collect()
+}
+
+#[test]
+fn a_flow_of_one_packet_is_what_it_would_have_been_beside_others() {
+    let packets = flood(1..4);
+    let end = packets[2].clock + Span::from_secs(1);
+    let kept = flows(&packets, end);
+    assert_eq!(kept.len(), 3);
+    for (flow, ended) in &kept {
+        assert_eq!((flow.packets(), tcp(flow).handshake.syn_count, *ended), (1, 1, Ended::CaptureEnd));
+    }
+    let again: Vec<Packet> = packets
+        .iter()
+        .cloned()
+        .chain([{
+            let mut second = packets[0].clone();
+            second.clock = end;
+            second
+        }])
+        .collect();
+    assert_eq!(flows(&again, end).iter().map(|(flow, _)| flow.packets()).max(), Some(2), "the second packet finds the first");
+}
+
+#[test]
+fn a_flow_of_one_packet_ends_like_any_other() {
+    let packets = flood(1..3);
+    let late: Vec<Packet> = packets
+        .iter()
+        .cloned()
+        .chain([{
+            let mut late = packets[0].clone();
+            late.clock = packets[0].clock + Span::from_secs(301);
+            late
+        }])
+        .collect();
+    let ended: Vec<(u64, Ended)> = flows(&late, late[2].clock).into_iter().map(|(flow, ended)| (flow.packets(), ended)).collect();
+    assert_eq!(ended.iter().filter(|ended| **ended == (1, Ended::Timeout)).count(), 2);
+    assert_eq!(ended.iter().filter(|ended| **ended == (1, Ended::CaptureEnd)).count(), 1);
+}
+
+#[test]
+fn those_that_were_idle_longest_make_room() {
+    let packets = flood(1..1_001);
+    let budget = 100 * size_of::<Option<Packet>>();
+    let ended = flows_within(budget, &packets, packets[999].clock);
+    let port = |flow: &Flow| flow.key.low_port;
+    let evicted: Vec<u16> = ended.iter().filter(|(_, ended)| *ended == Ended::Evicted).map(|(flow, _)| port(flow)).collect();
+    assert_eq!(evicted, (1..=evicted.len() as u16).collect::<Vec<_>>(), "the oldest go first");
+    let left = 1_000 - evicted.len();
+    assert!((100..=101).contains(&left), "{left} flows fit");
+}
+
+proptest! {
+    /// Whatever is evicted: each packet counts once, and a flow in use is never among them.
+    #[test]
+    fn eviction_loses_no_packet(room in 1_usize..40, order in proptest::collection::vec(1_u16..60, 1..300)) {
+        let syns = flood(1..61);
+        let packets: Vec<Packet> = order.iter().enumerate().map(|(index, &port)| {
+            let mut packet = syns[usize::from(port) - 1].clone();
+            packet.clock = syns[0].clock + Span::from_millis(index as i64);
+            packet.time = packet.clock;
+            packet
+        }).collect();
+        let ended = flows_within(room * 2_000, &packets, packets[packets.len() - 1].clock);
+        prop_assert_eq!(ended.iter().map(|(flow, _)| flow.packets()).sum::<u64>(), packets.len() as u64);
+        prop_assert!(ended.iter().all(|(_, ended)| matches!(ended, Ended::Evicted | Ended::CaptureEnd)));
+    }
+}
+
+// What goes on with a connection that was cut off.
+
+fn cut_off(trace: &Trace, ended: Ended) -> Forerunners<&'static str> {
+    let mut forerunners = Forerunners::default();
+    forerunners.remember(&flow_of(trace), ended, || "kept");
+    forerunners
+}
+
+/// The last packet of a trace.
+fn last(trace: &Trace) -> Packet {
+    trace.packets().0.pop().expect("it has packets")
+}
+
+#[test]
+fn a_connection_resumes_where_its_numbers_go_on() {
+    let before = || Trace::at_client().handshake().client_data(100).server_data(900);
+    for next in [before().client_data(50), before().ack_from_server(), before().ack_from_client().seq(-1), before().fin_from_server()] {
+        let forerunner = cut_off(&before(), Ended::Timeout).claim(&last(&next)).expect("it resumes");
+        assert_eq!((forerunner.kept, forerunner.start), ("kept", flow_of(&before()).start));
+    }
+    assert!(cut_off(&before(), Ended::Evicted).claim(&last(&before().client_data(50))).is_some());
+}
+
+#[test]
+fn another_connection_resumes_nothing() {
+    let before = || Trace::at_client().handshake().client_data(100).server_data(900);
+    let other = before().numbered(0x4000_0000, 0x7000_0000);
+    for next in
+        [other.clone().syn(), other.clone().client_data(50), before().client_data(50).seq(0x0200_0000), before().client_data(50).ack(0x0200_0000)]
+    {
+        assert!(cut_off(&before(), Ended::Timeout).claim(&last(&next)).is_none());
+    }
+    assert!(cut_off(&before(), Ended::Reused).claim(&last(&before().client_data(50))).is_none(), "it was not cut off");
+    let closed = before().fin_from_client().fin_from_server();
+    assert!(cut_off(&closed, Ended::Timeout).claim(&last(&before().client_data(50))).is_none(), "it was closed");
+}
+
+#[test]
+fn a_connection_has_one_successor() {
+    let before = Trace::at_client().handshake().client_data(100).server_data(900);
+    let mut forerunners = cut_off(&before, Ended::Timeout);
+    let next = last(&before.clone().client_data(50));
+    assert!(forerunners.claim(&next).is_some());
+    assert!(forerunners.claim(&next).is_none());
 }

@@ -21,6 +21,8 @@ pub struct FlowRow {
     pub start: Timestamp,
     pub end: Timestamp,
     pub end_reason: EndReason,
+    /// The flow that a timeout or want of memory cut off, and that this one goes on with.
+    pub continues: Option<i64>,
 
     pub ip_version: i32,
     pub protocol: Transport,

@@ -38,7 +38,7 @@ pub fn finish(
         return Err(RunError::NothingRead { refused: refused.into_iter().chain(damaged).collect() });
     }
     let mut last = LastStep::new(settings, &output, &learnt, flows.folder());
-    let mut summary = Summary::new(inventory, refused, &captures, learnt.flows);
+    let mut summary = Summary::new(inventory, refused, &captures, &learnt);
     summary.run_id = last.run_id.clone();
     last.flows(flows, &mut summary)?;
     last.captures(&captures)?;
@@ -105,7 +105,7 @@ impl<'a> LastStep<'a> {
         let rows = std::mem::take(&mut self.waiting);
         let columns = spooled(FINDINGS, &rows.iter().collect::<Vec<_>>());
         let run = RecordBatch::try_new(self.found.schema(), columns).map_err(|source| TableError::Arrow { table: "findings", source })?;
-        self.found.append(run)
+        self.found.append(&[run])
     }
 
     fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
@@ -168,9 +168,11 @@ fn run_json(settings: &Settings, summary: &Summary, captures: &[CaptureRow], inv
         "files_skipped": inventory.skipped,
         "files_refused": summary.refused,
         "files_damaged": summary.damaged,
-        "warnings": inventory.warnings,
+        "warnings": summary.warnings,
         "packets": summary.packets,
         "flows": summary.flows,
+        "flows_evicted": summary.evicted,
+        "max_memory": settings.max_memory,
         "verdicts": summary.verdicts,
     });
     format!("{run:#}\n")

@@ -8,6 +8,7 @@
 mod ahead;
 mod decode;
 mod finish;
+mod memory;
 mod row;
 mod sink;
 mod source;
@@ -26,9 +27,10 @@ use crate::infer::Weights;
 use crate::model::rows::CaptureRow;
 use crate::service::Catalog;
 use crate::table::{Output, TableError};
+use memory::Memory;
 
 /// Records of a round come from about this many bytes of a file: enough work for many cores, little enough for their caches.
-pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
+const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a run is asked to do.
 pub struct Settings {
@@ -38,7 +40,10 @@ pub struct Settings {
     pub temp_dir: Option<PathBuf>,
     pub rules: SourceRules,
     pub timeouts: Timeouts,
-    pub round_bytes: usize,
+    /// Bytes of a round, where they are not to follow from `max_memory`.
+    pub round_bytes: Option<usize>,
+    /// Bytes that the run may hold.
+    pub max_memory: usize,
     pub catalog: Catalog,
     pub weights: Weights,
     pub prior: f64,
@@ -86,21 +91,42 @@ impl<'a> Job<'a> {
     }
 }
 
+/// What the readers of all sources share.
+struct Shared<'a> {
+    settings: &'a Settings,
+    sink: &'a sink::Sink,
+    places: ahead::Places,
+    memory: Memory,
+    round_bytes: usize,
+    on_round: OnRound<'a>,
+}
+
 /// All sources, as many at a time as there are threads: each has its own flows in memory.
 fn read_sources(sources: &[Source], settings: &Settings, sink: &sink::Sink, on_round: OnRound<'_>) -> Result<Vec<CaptureRow>, RunError> {
     let threads = rayon::current_num_threads();
-    let places = ahead::Places::new(threads);
+    let readers = threads.min(sources.len());
+    let shared = Shared {
+        settings,
+        sink,
+        places: ahead::Places::new(threads),
+        memory: Memory::new(settings.max_memory, sources.len()),
+        round_bytes: settings.round_bytes.unwrap_or_else(|| memory::round_bytes(settings.max_memory, readers)),
+        on_round,
+    };
     let next = AtomicUsize::new(0);
     let read_some = || -> Result<Vec<CaptureRow>, TableError> {
         let mut captures = Vec::new();
-        while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let read = source::read(source, settings, sink, &places, on_round);
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(source) = sources.get(index) else { break };
+            let read = source::read(index, source, &shared);
+            shared.memory.leave(index);
             captures.extend(read.inspect_err(|_| next.store(sources.len(), Ordering::Relaxed))?); // nobody begins another one for nothing
         }
         Ok(captures)
     };
     thread::scope(|scope| {
-        let readers: Vec<_> = (0..threads.min(sources.len())).map(|_| scope.spawn(read_some)).collect();
+        let readers: Vec<_> = (0..readers).map(|_| scope.spawn(read_some)).collect();
         let mut captures = Vec::new();
         for reader in readers {
             captures.extend(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);

@@ -14,7 +14,7 @@ use crate::detect::{self, Evidence, Found};
 use crate::flow::{Flow, Tcp, Volume};
 use crate::model::rows::*;
 use crate::model::words::*;
-use crate::model::{Direction, FileId, FlowKey, PerDirection, Protocol, Side, Span, Timestamp};
+use crate::model::{Direction, FileId, FlowKey, PerDirection, Protocol, SeqNumber, Side, Span, Timestamp};
 use crate::service::Catalog;
 use crate::shard::{Conversation, Facts};
 
@@ -85,10 +85,11 @@ impl<'a> Rows<'a> {
         let hello = facts.and_then(|facts| facts.client_hello.as_ref()).map(|(_, hello)| hello);
         let server_hello = facts.and_then(|facts| facts.server_hello.as_ref()).map(|(_, hello)| hello);
         let since_start = |time: Timestamp| (time - flow.start).as_ms();
-        let named = self.catalog.name(hello.and_then(|hello| hello.fact.sni.as_deref()), flow.key.ip(server));
+        let named = self.catalog.name(conversation.sni(), flow.key.ip(server));
         let port = |side| has_ports(flow.key.protocol).then(|| i32::from(flow.key.port(side)));
         FlowRow {
-            flow_id: flow_id(&source, flow),
+            flow_id: flow_id(&source, &flow.key, flow.start, flow.first_seq()),
+            continues: conversation.forerunner.as_ref().map(|before| flow_id(&source, &flow.key, before.start, Some(before.first_seq))),
             community_id: community_id(&flow.key, flow.first_sender),
             source,
             capture: self.path(flow.first_packet.file()),
@@ -190,13 +191,11 @@ fn has_ports(protocol: Protocol) -> bool {
 }
 
 /// 63 bits over source, key, start and first sequence number.
-fn flow_id(source: &str, flow: &Flow) -> i64 {
-    let key = &flow.key;
-    let first_seq = flow.tcp.as_ref().and_then(|tcp| tcp.log.head().first()).map_or(0, |record| record.seq.0);
+fn flow_id(source: &str, key: &FlowKey, start: Timestamp, first_seq: Option<SeqNumber>) -> i64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(source.as_bytes()).update(&[0]).update(&key.low.0).update(&key.high.0);
     hasher.update(&key.low_port.to_be_bytes()).update(&key.high_port.to_be_bytes()).update(&[key.protocol.0]);
-    hasher.update(&flow.start.0.to_be_bytes()).update(&first_seq.to_be_bytes());
+    hasher.update(&start.0.to_be_bytes()).update(&first_seq.map_or(0, |seq| seq.0).to_be_bytes());
     if key.tunnel != 0 {
         hasher.update(&key.tunnel.to_be_bytes());
     }
@@ -343,7 +342,8 @@ fn icmp_row(flow: &Flow) -> Option<IcmpRow> {
 fn quality(view: Option<&TcpView<'_>>, conversation: &Conversation) -> Vec<Gate> {
     let mut gates = view.map_or_else(Vec::new, |view| view.gates.clone());
     let ends_early = |view: &TcpView<'_>| is_early_request(view) || is_early_syn(view, conversation);
-    if (conversation.end_reason == EndReason::CaptureEnd || conversation.cut_by_gap) && view.is_some_and(ends_early) {
+    let ended_early = matches!(conversation.end_reason, EndReason::CaptureEnd | EndReason::Evicted) || conversation.cut_by_gap;
+    if ended_early && view.is_some_and(ends_early) {
         gates.push(Gate::TruncatedEnd);
     }
     if conversation.flow.volume.0.iter().any(|volume| volume.duplicates > 0) {

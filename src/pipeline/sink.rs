@@ -10,8 +10,10 @@ use crate::infer::Knowledge;
 use crate::model::rows::FlowRow;
 use crate::table::{ADDED, Cases, FLOWS, SPOOL, Spool, TableError, spooled};
 
-/// Rows of one run: some 40 MB while they wait.
+/// Rows of one run: some 30 MB of columns while they wait.
 const RUN_ROWS: usize = 32 * 1024;
+/// Rows that become columns at a time: few, so that they are still in the cache and their memory is used again.
+const BATCH_ROWS: usize = 1_024;
 
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
@@ -24,11 +26,14 @@ pub struct Sink {
     learnt: Mutex<Learnt>,
 }
 
-/// Rows as shards gave them: they are large, so that moving them together would cost more than looking them up.
+/// What has not become a run yet.
 #[derive(Default)]
 struct Waiting {
+    /// As shards gave them: they are large, so that moving them together would cost more than looking them up.
     groups: Vec<Vec<FlowRow>>,
     rows: usize,
+    batches: Vec<RecordBatch>,
+    batched: usize,
 }
 
 /// What all rows together gave.
@@ -38,6 +43,8 @@ pub struct Learnt {
     pub flows: u64,
     /// A sum over all flows, the same in any order.
     pub fingerprint: u64,
+    /// Flows that ended for want of memory.
+    pub evicted: u64,
 }
 
 impl Sink {
@@ -49,27 +56,45 @@ impl Sink {
     }
 
     pub fn add(&self, rows: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
-        let full = {
+        let groups = {
             let mut waiting = locked(&self.waiting);
             waiting.rows += rows.iter().map(Vec::len).sum::<usize>();
             waiting.groups.extend(rows.into_iter().filter(|group| !group.is_empty()));
-            (waiting.rows >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
+            if waiting.rows < BATCH_ROWS {
+                return Ok(());
+            }
+            waiting.rows = 0;
+            std::mem::take(&mut waiting.groups)
         };
-        full.map_or(Ok(()), |full| self.write(&full))
+        self.make_columns(groups)?;
+        let run = {
+            let mut waiting = locked(&self.waiting);
+            if waiting.batched < RUN_ROWS {
+                return Ok(());
+            }
+            waiting.batched = 0;
+            std::mem::take(&mut waiting.batches)
+        };
+        self.spool.append(&run)
     }
 
-    fn write(&self, waiting: &Waiting) -> Result<(), TableError> {
-        let rows: Vec<&FlowRow> = waiting.groups.iter().flatten().collect();
-        rows.chunks(2 * RUN_ROWS).try_for_each(|rows| self.write_run(rows))
+    pub fn note_evicted(&self, flows: u64) {
+        locked(&self.learnt).evicted += flows;
     }
 
-    fn write_run(&self, rows: &[&FlowRow]) -> Result<(), TableError> {
-        let mut columns = spooled(FLOWS, rows);
-        columns.extend(spooled(ADDED, rows));
-        columns.extend(spooled(SPOOL, rows));
-        let run = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
-        self.learn(&run, rows);
-        self.spool.append(run)
+    fn make_columns(&self, groups: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
+        let rows: Vec<&FlowRow> = groups.iter().flatten().collect();
+        for rows in rows.chunks(2 * BATCH_ROWS) {
+            let mut columns = spooled(FLOWS, rows);
+            columns.extend(spooled(ADDED, rows));
+            columns.extend(spooled(SPOOL, rows));
+            let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
+            self.learn(&batch, rows);
+            let mut waiting = locked(&self.waiting);
+            waiting.batched += rows.len();
+            waiting.batches.push(batch);
+        }
+        Ok(())
     }
 
     fn learn(&self, run: &RecordBatch, rows: &[&FlowRow]) {
@@ -86,9 +111,11 @@ impl Sink {
 
     /// Writes what waits; gives the runs and what was learnt.
     pub fn finish(self) -> Result<(Spool, Learnt), TableError> {
-        let rest = std::mem::take(&mut *locked(&self.waiting));
-        if rest.rows > 0 {
-            self.write(&rest)?;
+        let groups = std::mem::take(&mut locked(&self.waiting).groups);
+        self.make_columns(groups)?;
+        let run = std::mem::take(&mut locked(&self.waiting).batches);
+        if !run.is_empty() {
+            self.spool.append(&run)?;
         }
         let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         learnt.knowledge.settle();

@@ -11,19 +11,16 @@ use crate::packet::Fragments;
 use crate::shard::{SHARDS, Shard};
 use crate::table::TableError;
 
-use super::ahead::{self, Places};
+use super::ahead;
 use super::decode::{Accounts, Decoded};
 use super::row::Rows;
-use super::sink::Sink;
-use super::{OnRound, Settings, shown};
-
-/// Shards that are emptied at a time at the end: their rows are written before the next are made.
-const SHARDS_EMPTIED: usize = 8;
+use super::{Shared, shown};
 
 /// Reads a source, and gives its flows to the sink. What is wrong with a file stands in its row.
-pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, on_round: OnRound<'_>) -> Result<Vec<CaptureRow>, TableError> {
-    let mut reader = SourceReader::with(source, settings.round_bytes, ahead::opener(source, places));
-    let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new(settings.timeouts)).collect();
+pub fn read(index: usize, source: &Source, shared: &Shared<'_>) -> Result<Vec<CaptureRow>, TableError> {
+    let Shared { settings, sink, memory, .. } = shared;
+    let mut reader = SourceReader::with(source, shared.round_bytes, ahead::opener(source, &shared.places));
+    let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new(settings.timeouts, memory.per_source() / SHARDS)).collect();
     let mut rows = Rows::new(source, &settings.catalog);
     let (mut now, mut next) = (Decoded::default(), Decoded::default());
     let (mut accounts, mut end) = (BTreeMap::<FileId, Accounts>::new(), End::default());
@@ -43,18 +40,20 @@ pub fn read(source: &Source, settings: &Settings, sink: &Sink, places: &Places, 
         let duplicates = shards.iter_mut().map(Shard::take_duplicates).sum();
         *accounts.entry(now.round.file).or_default() += Accounts { duplicates, ..now.accounts };
         end.note(&now);
-        on_round(now.bytes(), now.round.records.len() as u64);
+        memory.note(index, shards.iter().map(Shard::held).sum());
+        (shared.on_round)(now.bytes(), now.round.records.len() as u64);
         std::mem::swap(&mut now, &mut next);
         more = more_to_come;
     }
+    sink.note_evicted(shards.iter_mut().map(Shard::take_evicted).sum());
     rows.know_gaps(reader.gaps());
-    let mut made = Vec::new();
-    while !shards.is_empty() || !made.is_empty() {
-        let emptied: Vec<Shard> = shards.drain(..SHARDS_EMPTIED.min(shards.len())).collect();
-        let rows_of = |shard: Shard| rows.of(shard.finish(end.clock, end.time));
-        let (next, added) = rayon::join(|| emptied.into_par_iter().map(rows_of).collect(), || sink.add(std::mem::take(&mut made)));
-        added?;
-        made = next;
+    loop {
+        let left = |shard: &mut Shard| rows.of(shard.finish_some(end.clock, end.time));
+        let made: Vec<Vec<FlowRow>> = shards.par_iter_mut().map(left).collect(); // some thousands, written before the next are made
+        if made.iter().all(Vec::is_empty) {
+            break;
+        }
+        sink.add(made)?;
     }
     Ok(reader.take_reports().into_iter().map(|report| capture_row(source, &accounts, report)).collect())
 }

@@ -9,6 +9,8 @@ use crate::capture::Inventory;
 use crate::model::rows::{CaptureRow, Judgement};
 use crate::model::words::Word;
 
+use super::sink::Learnt;
+
 /// Numbers for people and for `--json`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
@@ -19,6 +21,8 @@ pub struct Summary {
     pub bytes: u64,
     pub undecoded: u64,
     pub flows: u64,
+    /// Flows that ended for want of memory.
+    pub evicted: u64,
     pub skipped: u64,
     /// Files named on the command line that are no captures or could not be read.
     pub refused: Vec<String>,
@@ -39,18 +43,19 @@ pub struct ServiceCount {
 }
 
 impl Summary {
-    pub fn new(inventory: &Inventory, refused: Vec<String>, captures: &[CaptureRow], flows: u64) -> Self {
+    pub fn new(inventory: &Inventory, refused: Vec<String>, captures: &[CaptureRow], learnt: &Learnt) -> Self {
         let sum = |value: fn(&CaptureRow) -> i64| captures.iter().map(value).sum::<i64>() as u64;
         Self {
             files: captures.len() as u64,
             packets: sum(|capture| capture.packets),
             bytes: sum(|capture| capture.bytes),
             undecoded: sum(|capture| capture.undecoded),
-            flows,
+            flows: learnt.flows,
+            evicted: learnt.evicted,
             skipped: inventory.skipped as u64,
             refused,
             damaged: captures.iter().filter_map(|capture| capture.error.clone()).collect(),
-            warnings: inventory.warnings.clone(),
+            warnings: inventory.warnings.iter().cloned().chain(eviction(learnt.evicted)).collect(),
             ..Self::default()
         }
     }
@@ -77,4 +82,9 @@ impl Summary {
             }
         }
     }
+}
+
+/// Says that flows were cut off, and how to avoid it.
+fn eviction(evicted: u64) -> Option<String> {
+    (evicted > 0).then(|| format!("{evicted} idle flows were ended early, since living flows filled the memory; --max-memory allows more"))
 }

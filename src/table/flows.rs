@@ -305,6 +305,13 @@ pub const ADDED: &[Column<FlowRow>] = &[
         "no tunnel",
         |row| row.tunnel.as_deref(),
     ),
+    Column::i64(
+        "continues",
+        Unit::None,
+        "The flow_id of the flow that this one goes on with: a timeout or want of memory had cut the connection. Client, host and service are taken from it.",
+        "a flow of its own",
+        |row| row.continues,
+    ),
 ];
 
 fn tcp(row: &FlowRow) -> Option<&TcpRow> {

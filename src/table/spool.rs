@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, RecordBatch, UInt32Array};
-use arrow::compute::{SortOptions, interleave, take};
+use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -23,8 +23,12 @@ use super::TableError;
 /// The columns that order a table; nulls come last.
 pub type SortKey = &'static [&'static str];
 
-/// Rows of a run that are read back at a time.
-const READ_ROWS: usize = 8_192;
+/// Rows of a run that are read back at a time: so many of each run are in memory when runs are merged.
+const READ_ROWS: usize = 512;
+/// Rows that a merge gives at a time.
+const MERGED_ROWS: usize = 8_192;
+/// Runs that are merged at once. Where there are more, some become one first.
+const RUNS_MERGED: usize = 128;
 
 /// Sorted runs of one table.
 pub struct Spool {
@@ -51,38 +55,57 @@ impl Spool {
     }
 
     /// Sorts rows and writes them as a run. From any thread.
-    pub fn append(&self, rows: RecordBatch) -> Result<(), TableError> {
-        let run = self.named.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("{}-{run}.run", self.table));
-        self.write_run(&path, &rows).map_err(|source| self.error(source))?;
+    pub fn append(&self, rows: &[RecordBatch]) -> Result<(), TableError> {
+        let path = self.new_path();
+        self.write_run(&path, rows).map_err(|source| self.error(source))?;
         self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(path);
         Ok(())
     }
 
-    fn write_run(&self, path: &Path, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let sorted = self.sorted(rows)?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-        let mut writer = FileWriter::try_new_with_options(BufWriter::new(File::create(path)?), &self.schema, options)?;
-        for start in (0..sorted.num_rows()).step_by(READ_ROWS) {
-            writer.write(&sorted.slice(start, READ_ROWS.min(sorted.num_rows() - start)))?;
+    fn write_run(&self, path: &Path, batches: &[RecordBatch]) -> Result<(), ArrowError> {
+        let keys = Keys::new(&self.schema, self.key)?;
+        let encoded = batches.iter().map(|batch| keys.encode(batch)).collect::<Result<Vec<_>, _>>()?;
+        let places = batches.iter().enumerate().flat_map(|(index, batch)| (0..batch.num_rows()).map(move |row| (index, row)));
+        let mut order: Vec<(usize, usize)> = places.collect();
+        order.sort_unstable_by(|&(one, row), &(other, other_row)| encoded[one].row(row).cmp(&encoded[other].row(other_row)));
+        let mut writer = self.run_writer(path)?;
+        for picks in order.chunks(READ_ROWS) {
+            writer.write(&picked(&self.schema, batches, picks)?)?;
         }
         writer.finish()
     }
 
-    fn sorted(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let keys = Keys::new(&self.schema, self.key)?;
-        let encoded = keys.encode(rows)?;
-        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
-        order.sort_unstable_by(|&one, &other| encoded.row(one as usize).cmp(&encoded.row(other as usize)));
-        let order = UInt32Array::from(order);
-        let columns = rows.columns().par_iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
-        RecordBatch::try_new(self.schema.clone(), columns)
+    fn new_path(&self) -> PathBuf {
+        let run = self.named.fetch_add(1, Ordering::Relaxed);
+        self.folder.join(format!("{}-{run}.run", self.table))
+    }
+
+    fn run_writer(&self, path: &Path) -> Result<RunWriter, ArrowError> {
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+        FileWriter::try_new_with_options(BufWriter::new(File::create(path)?), &self.schema, options)
     }
 
     /// Gives all rows in order, some thousands at a time, and removes the runs.
-    pub fn merge(self, mut each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
-        let paths = std::mem::take(&mut *self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-        let mut merge = Merge::open(&self, &paths).map_err(|source| self.error(source))?;
+    pub fn merge(self, each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
+        let mut paths = std::mem::take(&mut *self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        while paths.len() > RUNS_MERGED {
+            let some: Vec<PathBuf> = paths.drain(..RUNS_MERGED.min(paths.len() - RUNS_MERGED + 1)).collect();
+            paths.push(self.joined(&some)?);
+        }
+        self.merge_runs(&paths, each)
+    }
+
+    /// One run of several.
+    fn joined(&self, paths: &[PathBuf]) -> Result<PathBuf, TableError> {
+        let path = self.new_path();
+        let mut writer = self.run_writer(&path).map_err(|source| self.error(source))?;
+        self.merge_runs(paths, |rows| write_in_pieces(&mut writer, &rows).map_err(|source| self.error(source)))?;
+        writer.finish().map_err(|source| self.error(source))?;
+        Ok(path)
+    }
+
+    fn merge_runs(&self, paths: &[PathBuf], mut each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
+        let mut merge = Merge::open(self, paths).map_err(|source| self.error(source))?;
         let mut next = merge.next_batch();
         while let Some(batch) = next.map_err(|source| self.error(source))? {
             let used;
@@ -95,6 +118,31 @@ impl Spool {
     fn error(&self, source: ArrowError) -> TableError {
         TableError::Arrow { table: self.table, source }
     }
+}
+
+/// Rows of several batches, by batch and row, as one; each column on its own core.
+fn picked(schema: &SchemaRef, batches: &[RecordBatch], picks: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+    let column = |index: usize| {
+        let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
+        interleave(&parts, picks).and_then(without_idle_validity)
+    };
+    let columns = (0..schema.fields().len()).into_par_iter().map(column).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns)
+}
+
+/// The column without a mask of nulls where none is null: whether there is one depends on the runs that rows came from, and changes how Parquet encodes
+/// their levels.
+fn without_idle_validity(column: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if column.nulls().is_none_or(|nulls| nulls.null_count() > 0) {
+        return Ok(column);
+    }
+    Ok(make_array(column.to_data().into_builder().nulls(None).build()?))
+}
+
+type RunWriter = FileWriter<BufWriter<File>>;
+
+fn write_in_pieces(writer: &mut RunWriter, rows: &RecordBatch) -> Result<(), ArrowError> {
+    (0..rows.num_rows()).step_by(READ_ROWS).try_for_each(|start| writer.write(&rows.slice(start, READ_ROWS.min(rows.num_rows() - start))))
 }
 
 /// Turns the key columns of a batch into bytes that compare like rows.
@@ -158,9 +206,9 @@ impl Merge {
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        let (mut batches, mut picks) = (Vec::new(), Vec::with_capacity(READ_ROWS));
+        let (mut batches, mut picks) = (Vec::new(), Vec::with_capacity(MERGED_ROWS));
         self.runs.iter_mut().for_each(|run| run.slot = None);
-        while picks.len() < READ_ROWS {
+        while picks.len() < MERGED_ROWS {
             let Some(Reverse((_, index))) = self.heap.pop() else { break };
             let run = &mut self.runs[index];
             let slot = *run.slot.get_or_insert_with(|| {
@@ -177,12 +225,7 @@ impl Merge {
         if picks.is_empty() {
             return Ok(None);
         }
-        let column = |index: usize| {
-            let parts: Vec<&dyn Array> = batches.iter().map(|batch: &RecordBatch| batch.column(index).as_ref()).collect();
-            interleave(&parts, &picks)
-        };
-        let columns = (0..self.schema.fields().len()).into_par_iter().map(column).collect::<Result<_, _>>()?;
-        RecordBatch::try_new(self.schema.clone(), columns).map(Some)
+        picked(&self.schema, &batches, &picks).map(Some)
     }
 
     /// Reads a run's next batch; false at its end.
@@ -193,5 +236,46 @@ impl Merge {
         run.rows = self.keys.encode(&run.batch)?;
         (run.at, run.slot) = (0, None);
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    /// Runs of some rows each, whose keys lie scattered over all runs.
+    fn spool(folder: &Path, runs: i64, rows: i64) -> Spool {
+        let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Int64, false), Field::new("text", DataType::Utf8, true)]));
+        let spool = Spool::new("flows", folder, schema.clone(), &["key"]);
+        for run in 0..runs {
+            let keys: Vec<i64> = (0..rows).map(|row| (row * runs + run) * 7_919 % (runs * rows)).collect();
+            let texts: StringArray = keys.iter().map(|key| (key % 3 > 0).then(|| key.to_string())).collect();
+            let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(keys)), Arc::new(texts)]).expect("it fits");
+            spool.append(&[batch.slice(0, 7), batch.slice(7, rows as usize - 7)]).expect("written");
+        }
+        spool
+    }
+
+    #[test]
+    fn rows_come_in_order_however_many_runs_there_are() {
+        for (runs, rows) in [(1, 2_000), (5, 1_000), (RUNS_MERGED as i64, 20), (3 * RUNS_MERGED as i64, 10)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut keys = Vec::new();
+            let merged = spool(folder.path(), runs, rows).merge(|batch| {
+                let texts = batch.column(1).as_string::<i32>();
+                for (row, &key) in batch.column(0).as_primitive::<Int64Type>().values().iter().enumerate() {
+                    assert_eq!(texts.is_valid(row).then(|| texts.value(row).to_string()), (key % 3 > 0).then(|| key.to_string()), "rows stay whole");
+                    keys.push(key);
+                }
+                Ok(())
+            });
+            merged.expect("merged");
+            assert_eq!(keys, (0..runs * rows).collect::<Vec<_>>(), "{runs} runs");
+            assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "no run is left behind");
+        }
     }
 }

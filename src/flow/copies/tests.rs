@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::flow::{FlowTable, TcpSide, Timeouts};
+use crate::flow::{Flow, FlowTable, Slot, TcpSide, Timeouts};
 use crate::model::{Direction, FlowKey, PerSide, Protocol};
 use crate::packet::trace::{Trace, endpoint};
 
@@ -46,16 +46,21 @@ fn flow_of(packets: &[Packet]) -> Flow {
 }
 
 fn flows_of(packets: &[Packet], copies: &mut Copies) -> Vec<Flow> {
-    let mut table: FlowTable<()> = FlowTable::new(Timeouts::default());
+    let mut table: FlowTable<()> = FlowTable::new(Timeouts::default(), usize::MAX);
     let mut ended = Vec::new();
     for packet in packets {
-        let flow = &mut table.find_or_begin(packet, |slot, _| ended.push(slot.flow)).flow;
-        match copies.find(packet, flow) {
+        let end = |slot: Slot<()>, _| ended.push(slot.flow);
+        let Some(at) = table.find(packet, end).or_else(|| table.begin(packet, true)) else {
+            assert_eq!(copies.find(packet, &PerSide::default()), None, "the first of its flow is no copy");
+            continue;
+        };
+        let flow = &mut table.slot(at).expect("it was just found").flow;
+        match copies.find(packet, &flow.volume) {
             Some(copied) => flow.update_copy(packet, copied),
             None => _ = flow.update(packet),
         }
     }
-    table.finish(Timestamp(i64::MAX), |slot, _| ended.push(slot.flow));
+    while table.finish_some(Timestamp(i64::MAX), |slot, _| ended.push(slot.flow)) {}
     ended
 }
 

@@ -156,7 +156,7 @@ fn stream(back: bool, at: u32) -> u8 {
 
 /// The conversations of a run in words, and how many packets they have.
 fn run(fed: &[Fed], ends_batch: impl Fn(&Fed) -> bool) -> (Vec<String>, u64) {
-    let (mut shard, mut ended) = (Shard::new(Timeouts::default()), Vec::new());
+    let (mut shard, mut ended) = (Shard::new(Timeouts::default(), usize::MAX), Vec::new());
     for fed in fed {
         shard.update(&fed.packet, &fed.frame);
         if ends_batch(fed) {
@@ -165,15 +165,21 @@ fn run(fed: &[Fed], ends_batch: impl Fn(&Fed) -> bool) -> (Vec<String>, u64) {
     }
     let clock = fed.last().map_or(Timestamp(0), |fed| fed.packet.clock);
     let latest = fed.iter().map(|fed| fed.packet.time).max().unwrap_or_default();
-    ended.extend(shard.finish(clock, latest));
+    loop {
+        let left = shard.finish_some(clock, latest);
+        if left.is_empty() {
+            break;
+        }
+        ended.extend(left);
+    }
     let count = ended.iter().flat_map(|conversation| &conversation.flow.volume.0).map(|volume| volume.packets).sum();
     (ended.iter().map(words).collect(), count)
 }
 
 fn words(conversation: &Conversation) -> String {
-    let Conversation { flow, facts, client, orientation, end_reason, watched_until, alive_until, has_gap, cut_by_gap } = conversation;
+    let Conversation { flow, facts, forerunner, client, orientation, end_reason, watched_until, alive_until, has_gap, cut_by_gap } = conversation;
     assert!(!has_gap && !cut_by_gap, "nobody told of damage");
     let rest = (flow.key, flow.first_packet, flow.start, flow.end(), flow.snapped, flow.back_step, flow.icmp_error());
     assert!(flow.start <= flow.end() && flow.volume[Side::Low].packets + flow.volume[Side::High].packets > 0);
-    format!("{rest:?} {:?} {:?} {facts:?} {client:?} {orientation:?} {end_reason:?} {watched_until:?} {alive_until:?}", flow.volume, flow.tcp)
+    format!("{rest:?} {:?} {:?} {facts:?} {forerunner:?} {client:?} {orientation:?} {end_reason:?} {watched_until:?} {alive_until:?}", flow.volume, flow.tcp)
 }
