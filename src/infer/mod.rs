@@ -4,7 +4,8 @@
 //! Promises: the same cases give the same judgements in any order; benign causes come first; what one vantage cannot see is not claimed.
 //! Not here: packets, files, threads, tables.
 //!
-//! Two passes: [`Knowledge::learn`] sees every flow once (where was the capture taken, which names fared how on which server), then [`Judge::judge`].
+//! Three passes: [`Knowledge::note`] sees every flow as it ends (where was the capture taken, which flows failed), [`Knowledge::learn`] sees all of them
+//! where any failed (how did other names and other times fare on the machines of those), then [`Judge::judge`].
 
 mod judge;
 mod names;
@@ -66,9 +67,19 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    /// Takes one flow in; the order makes no difference.
-    pub fn learn(&mut self, case: &Case<'_>) {
+    /// Takes one flow in as it ends; the order makes no difference.
+    pub fn note(&mut self, case: &Case<'_>) {
         self.vantages.learn(case);
+        self.names.ask(case);
+    }
+
+    /// Whether there is anything to learn from the flows beside those that failed.
+    pub fn asks(&self) -> bool {
+        self.names.are_asked()
+    }
+
+    /// Takes one flow in, after all have been noted; the order makes no difference.
+    pub fn learn(&mut self, case: &Case<'_>) {
         self.names.learn(case);
     }
 

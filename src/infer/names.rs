@@ -4,7 +4,10 @@
 //! refuted by one other connection of that machine in the same moments. A program that hangs, or resets, is refuted by names only: an innocent cause
 //! strikes names alike, a block keyed on the name strikes one of them again and again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::FixedState;
 
 use crate::model::Direction;
 use crate::model::words::PayloadFate;
@@ -50,10 +53,19 @@ type LifeSigns = HashMap<(String, String), Vec<i64>>;
 
 #[derive(Debug, Default)]
 pub struct Names {
+    asked: Asked,
     ids: HashMap<String, u32>,
     servers: HashMap<(String, String, i32), Vec<Attempt>>,
     server_lives: LifeSigns,
     client_lives: LifeSigns,
+}
+
+/// What failed flows ask about: nothing else is learnt, so that captures in which all is well cost no memory. Hashes, of which two may be alike: then
+/// more is learnt than is asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    servers: HashSet<u64>,
+    machines: HashSet<u64>,
 }
 
 /// Whether the silent machine lived.
@@ -83,8 +95,27 @@ pub struct Comparison {
 }
 
 impl Names {
+    /// Remembers what a failed flow will be compared with.
+    pub fn ask(&mut self, case: &Case<'_>) {
+        if !case.observed.found.is_empty() {
+            self.asked.servers.insert(hash((case.source, case.server_ip, case.server_port)));
+            self.asked.machines.extend([hash((case.source, case.server_ip)), hash((case.source, case.client_ip))]);
+        }
+    }
+
+    /// Whether any flow failed.
+    pub fn are_asked(&self) -> bool {
+        !self.asked.servers.is_empty()
+    }
+
+    /// Learns from a flow what others asked, once all have been asked.
     pub fn learn(&mut self, case: &Case<'_>) {
-        let sign = |signs: &mut LifeSigns, machine: &str, time: i64| signs.entry((case.source.into(), machine.into())).or_default().push(time);
+        let asked = &self.asked.machines;
+        let sign = |signs: &mut LifeSigns, machine: &str, time: i64| {
+            if asked.contains(&hash((case.source, machine))) {
+                signs.entry((case.source.into(), machine.into())).or_default().push(time);
+            }
+        };
         if let Some(round_trip) = case.syn_rtt_ms.filter(|_| case.handshake) {
             sign(&mut self.server_lives, case.server_ip, case.start + (round_trip * 1e3) as i64);
             sign(&mut self.client_lives, case.client_ip, case.start);
@@ -96,7 +127,7 @@ impl Names {
             None => return,
             Some(_) => {}
         }
-        let Some(name) = case.sni else { return };
+        let Some(name) = case.sni.filter(|_| self.asked.servers.contains(&hash((case.source, case.server_ip, case.server_port)))) else { return };
         let next = self.ids.len() as u32;
         let name = *self.ids.entry(name.to_ascii_lowercase()).or_insert(next);
         let server = (case.source.to_string(), case.server_ip.to_string(), case.server_port);
@@ -178,6 +209,11 @@ impl Comparison {
             Failure::Unanswered | Failure::Reset => by_names,
         }
     }
+}
+
+/// The same in every run.
+fn hash(value: impl Hash) -> u64 {
+    FixedState::with_seed(0).hash_one(value)
 }
 
 /// Likelihood of this name's record if it is blocked, against its likelihood if it fails as often as the others do (Laplace's rule of succession).

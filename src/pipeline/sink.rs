@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use crate::infer::Knowledge;
+use crate::infer::{Case, Knowledge};
 use crate::model::rows::FlowRow;
 use crate::table::{ADDED, Cases, FLOWS, SPOOL, Spool, TableError, spooled};
 
@@ -89,7 +89,7 @@ impl Sink {
             columns.extend(spooled(ADDED, rows));
             columns.extend(spooled(SPOOL, rows));
             let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
-            self.learn(&batch, rows);
+            self.note(&batch, rows);
             let mut waiting = locked(&self.waiting);
             waiting.batched += rows.len();
             waiting.batches.push(batch);
@@ -97,11 +97,9 @@ impl Sink {
         Ok(())
     }
 
-    fn learn(&self, run: &RecordBatch, rows: &[&FlowRow]) {
+    fn note(&self, batch: &RecordBatch, rows: &[&FlowRow]) {
         let mut learnt = locked(&self.learnt);
-        if let Some(cases) = Cases::new(run) {
-            (0..run.num_rows()).for_each(|row| learnt.knowledge.learn(&cases.get(row)));
-        }
+        each_case(batch, |case| learnt.knowledge.note(&case));
         learnt.flows += rows.len() as u64;
         for row in rows {
             let packets = row.volume.c2s.packets + row.volume.s2c.packets;
@@ -118,8 +116,17 @@ impl Sink {
             self.spool.append(&run)?;
         }
         let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if learnt.knowledge.asks() {
+            self.spool.scan(Cases::COLUMNS, |batch| each_case(batch, |case| learnt.knowledge.learn(&case)))?;
+        }
         learnt.knowledge.settle();
         Ok((self.spool, learnt))
+    }
+}
+
+fn each_case(batch: &RecordBatch, each: impl FnMut(Case<'_>)) {
+    if let Some(cases) = Cases::new(batch) {
+        (0..batch.num_rows()).map(|row| cases.get(row)).for_each(each);
     }
 }
 

@@ -47,6 +47,33 @@ impl<'a, W: Word> Words<'a, W> {
 }
 
 impl<'a> Cases<'a> {
+    /// The columns that are read.
+    pub const COLUMNS: &'static [&'static str] = &[
+        "source",
+        "flow_id",
+        "client_ip",
+        "server_ip",
+        "server_port",
+        "protocol",
+        "sni",
+        "start",
+        "tcp_state",
+        "handshake",
+        "syn_rtt_ms",
+        "ack_rtt_ms",
+        "first_payload_fate",
+        "outstanding",
+        "s2c_rst",
+        "s2c_retransmits",
+        "c2s_retransmits",
+        "quality",
+        "spool.exchanged",
+        "spool.answer_owed",
+        "spool.asked",
+        "spool.waited_until",
+        "spool.observed",
+    ];
+
     /// None where a column is missing or has another type: the batch is no `flows` of ours.
     pub fn new(batch: &'a RecordBatch) -> Option<Self> {
         let column = |name: &str| batch.column_by_name(name);
@@ -121,4 +148,27 @@ impl<'a> Cases<'a> {
 
 fn words<'a, W: Word>(batch: &'a RecordBatch, name: &str) -> Option<Words<'a, W>> {
     Some(Words { positions: batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()?, _words: std::marker::PhantomData })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
+    use crate::table::{ADDED, FLOWS, SPOOL, spooled};
+
+    #[test]
+    fn the_columns_that_are_read_are_all_that_cases_need() {
+        let fields: Vec<_> = FLOWS.iter().chain(ADDED).chain(SPOOL).map(|column| column.spooled_field()).collect();
+        let columns = [spooled(FLOWS, &[]), spooled(ADDED, &[]), spooled(SPOOL, &[])].concat();
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of their types");
+        let positions = |names: &[&str]| names.iter().map(|name| rows.schema().index_of(name).expect("a column")).collect::<Vec<_>>();
+        assert!(Cases::new(&rows.project(&positions(Cases::COLUMNS)).expect("a part")).is_some());
+        for missing in 0..Cases::COLUMNS.len() {
+            let others = [&Cases::COLUMNS[..missing], &Cases::COLUMNS[missing + 1..]].concat();
+            assert!(Cases::new(&rows.project(&positions(&others)).expect("a part")).is_none(), "{} is read for nothing", Cases::COLUMNS[missing]);
+        }
+    }
 }

@@ -85,6 +85,20 @@ impl Spool {
         FileWriter::try_new_with_options(BufWriter::new(File::create(path)?), &self.schema, options)
     }
 
+    /// Gives some columns of all rows, in no order.
+    pub fn scan(&self, columns: &[&str], mut each: impl FnMut(&RecordBatch)) -> Result<(), TableError> {
+        let runs = self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        runs.iter().try_for_each(|path| self.scan_run(path, columns, &mut each)).map_err(|source| self.error(source))
+    }
+
+    fn scan_run(&self, path: &Path, columns: &[&str], each: &mut impl FnMut(&RecordBatch)) -> Result<(), ArrowError> {
+        let projection = columns.iter().map(|name| self.schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        for batch in FileReader::try_new(BufReader::new(File::open(path)?), Some(projection))? {
+            each(&batch?);
+        }
+        Ok(())
+    }
+
     /// Gives all rows in order, some thousands at a time, and removes the runs.
     pub fn merge(self, each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
         let mut paths = std::mem::take(&mut *self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
