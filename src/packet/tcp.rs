@@ -28,6 +28,9 @@ impl TcpFlags {
     pub const RST: Self = Self(0x04);
     pub const PSH: Self = Self(0x08);
     pub const ACK: Self = Self(0x10);
+    pub const URG: Self = Self(0x20);
+    pub const ECE: Self = Self(0x40);
+    pub const CWR: Self = Self(0x80);
 
     pub fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

@@ -156,6 +156,11 @@ impl Trace {
         self.change(|last| (last.flags, last.ack) = (last.flags & !TcpFlags::ACK.0, 0))
     }
 
+    /// The last packet has these flags too.
+    pub fn flagged(self, flags: TcpFlags) -> Self {
+        self.change(|last| last.flags |= flags.0)
+    }
+
     pub fn window(self, window: u16) -> Self {
         self.change(|last| last.window = window)
     }
@@ -258,7 +263,8 @@ impl Sent {
         let flags = TcpFlags(self.flags);
         header.acknowledgment_number = self.ack;
         (header.syn, header.fin, header.rst) = (flags.has(TcpFlags::SYN), flags.has(TcpFlags::FIN), flags.has(TcpFlags::RST));
-        (header.psh, header.ack) = (flags.has(TcpFlags::PSH), flags.has(TcpFlags::ACK));
+        (header.psh, header.ack, header.urg) = (flags.has(TcpFlags::PSH), flags.has(TcpFlags::ACK), flags.has(TcpFlags::URG));
+        (header.ece, header.cwr) = (flags.has(TcpFlags::ECE), flags.has(TcpFlags::CWR));
         if header.syn {
             let options =
                 [TcpOptionElement::MaximumSegmentSize(1_460), TcpOptionElement::SelectiveAcknowledgementPermitted, TcpOptionElement::WindowScale(7)];
