@@ -12,7 +12,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use tamperscope::app::{Reading, tls};
 use tamperscope::capture::{self, Round, SourceReader, SourceRules};
 use tamperscope::flow::Timeouts;
-use tamperscope::model::rows::{FlowRow, Notes, TcpRow, TcpSideRow, VolumeRow};
+use tamperscope::model::rows::{BurstRow, DistributionRow, FlagRow, FlowRow, Notes, SpltRow, SpreadRow, TcpRow, TcpSideRow, TimesRow, VolumeRow};
 use tamperscope::model::words::*;
 use tamperscope::model::{PerDirection, Timestamp};
 use tamperscope::packet::{self, Decoded, Packet};
@@ -119,6 +119,10 @@ fn write_rows(bencher: Bencher<'_, '_>) {
     });
 }
 
+fn distribution(mean: f64, max: f64) -> DistributionRow {
+    DistributionRow { mean, std: mean * 0.4, min: 1.0, q1: mean * 0.5, median: mean * 0.9, q3: mean * 1.2, max }
+}
+
 /// A flow as many are: TLS to one of some hundred hosts, with numbers that differ from row to row.
 fn row(index: usize) -> FlowRow {
     let number = index as i64;
@@ -127,13 +131,17 @@ fn row(index: usize) -> FlowRow {
         packets: 10 + number % 90,
         bytes: scale * (4_000 + number * 7 % 60_000),
         payload_bytes: scale * (3_000 + number * 5 % 50_000),
-        payload: Some((512.0 + spread, 211.5 + spread, 1_448)),
-        iat_ms: Some((12.5 + spread, 40.25 + spread, 900.0 + spread)),
+        payload_packets: 5 + number % 70,
+        payload: Some(distribution(512.0 + spread, 1_448.0)),
+        iat_ms: Some(distribution(12.5 + spread, 900.0 + spread)),
         first_ms: Some(0.0),
         last_ms: Some(1_000.0 + spread),
         goodput_kbps: Some(800.0 + spread),
         duplicates: 0,
+        flags: Some(FlagRow { ack: 9 + number % 90, ..FlagRow::default() }),
+        bursts: BurstRow { count: 2 + number % 9, packets_max: 3 + number % 20, bytes_max: 2_000 + number * 3 % 20_000 },
     };
+    let times = SpreadRow { mean: 7.5 + spread, std: 30.25 + spread, min: 0.01, max: 800.0 + spread };
     let side = TcpSideRow { syn: 1, fin: 1, psh: 3 + number % 7, ttl_min: Some(52), ttl_max: Some(52), ..TcpSideRow::default() };
     let start = 1_700_000_000_000_000_000 + number * 3_141_592;
     FlowRow {
@@ -166,6 +174,8 @@ fn row(index: usize) -> FlowRow {
         server_hello_ms: Some(60.0 + spread),
         tls_alert: None,
         volume: PerDirection { c2s: volume(1), s2c: volume(9) },
+        times: TimesRow { iat_ms: Some(times), active_count: 1, active_ms: SpreadRow { std: 0.0, ..times }, idle_count: 0, idle_ms: None },
+        splt: SpltRow::default(),
         tcp: Some(TcpRow {
             state: TcpState::Sf,
             history: "ShADadFf".into(),

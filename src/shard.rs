@@ -97,6 +97,8 @@ pub struct Shard {
     flows: FlowTable<Beside>,
     endings: Endings,
     copies: Copies,
+    /// Of so many first packets with payload size and time are kept.
+    splt: usize,
     /// Copies since the last call that took their number.
     duplicates: u64,
 }
@@ -120,12 +122,17 @@ impl Shard {
     pub fn new(timeouts: Timeouts, memory: usize) -> Self {
         let heads = HeadMemory { held: 0, max: limits::SHARD_HEAD_BYTES_MAX.min(memory / 4) };
         let endings = Endings { timeouts, ended: Vec::new(), forerunners: Forerunners::default(), heads };
-        Self { flows: FlowTable::new(timeouts, memory), endings, copies: Copies::default(), duplicates: 0 }
+        Self { flows: FlowTable::new(timeouts, memory), endings, copies: Copies::default(), splt: 0, duplicates: 0 }
+    }
+
+    /// Keeps size and time of so many first packets with payload of every flow.
+    pub fn with_splt(self, splt: u8) -> Self {
+        Self { splt: splt.into(), ..self }
     }
 
     /// Takes in one packet; `round` holds its payload.
     pub fn update(&mut self, packet: &Packet, round: &[u8]) {
-        let Self { flows, endings, copies, duplicates } = self;
+        let Self { flows, endings, copies, splt, duplicates } = self;
         let found = flows.find(packet, |slot, reason| endings.end(slot, reason));
         if let Body::Quoted(error) = packet.body {
             if let Some(slot) = found.and_then(|at| flows.slot(at)) {
@@ -143,6 +150,7 @@ impl Shard {
             return slot.flow.update_copy(packet, copied);
         }
         let progress = slot.flow.update(packet);
+        slot.flow.keep_for_splt(packet, *splt);
         if progress.feeds_stream && slot.flow.tcp.is_some() {
             read(slot, packet, packet.payload.of(round), &mut endings.heads);
         }

@@ -173,6 +173,7 @@ fn settings(input: &Path, output: &Path) -> Settings {
         catalog: Catalog::built_in().expect("it is part of the program"),
         weights: Weights::built_in().expect("they are part of the program"),
         prior: 0.05,
+        splt: 3,
     }
 }
 

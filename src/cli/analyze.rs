@@ -54,6 +54,7 @@ fn settings(arguments: Analyze) -> Result<Settings, CliError> {
         catalog,
         weights: Weights::built_in()?,
         prior: arguments.prior,
+        splt: arguments.splt.unwrap_or(0),
     })
 }
 

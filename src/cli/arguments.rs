@@ -63,6 +63,9 @@ pub struct Analyze {
     /// Silence that ends a flow of UDP or another protocol, in seconds.
     #[arg(long, value_name = "S", default_value_t = 60)]
     pub udp_timeout: u32,
+    /// List payload bytes and times of the first N packets with payload of every flow (1 to 255): two more columns.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub splt: Option<u8>,
     /// When to show progress.
     #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
     pub progress: ShowProgress,

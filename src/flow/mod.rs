@@ -4,27 +4,41 @@
 //! Promises: time comes with the packet, never from a clock; how packets were batched changes nothing; memory per flow is bounded by named limits.
 //! Not here: what the bytes say (`app`), whose they are (`service`), what they prove (`detect`).
 
+mod bursts;
 mod copies;
+mod features;
 mod forerunners;
 pub mod limits;
 mod log;
+mod pauses;
+mod samples;
+mod sketch;
 mod slab;
+mod splt;
+mod spread;
 mod stream;
 mod table;
 mod tcp;
 mod volume;
 
+pub use bursts::BurstCounts;
 pub use copies::{Copied, Copies};
+pub use features::{Features, FlagCounts};
 pub use forerunners::{Forerunner, Forerunners};
 pub use log::{PacketLog, PacketRecord};
+pub use splt::{Splt, SpltPacket};
+pub use spread::{Distribution, Spread};
 pub use stream::{Contiguous, StreamHead};
 pub use table::{At, Ended, FlowTable, Slot, Timeouts};
 pub use tcp::{Handshake, Tcp, TcpSide};
 pub use volume::Volume;
 
+use std::borrow::Cow;
+
 use crate::model::words::EndReason;
 use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, SeqNumber, Side, Timestamp, TunnelPath};
-use crate::packet::{Body, IcmpError, Packet};
+use crate::packet::{Body, IcmpError, Packet, TcpFlags};
+use features::Glance;
 
 /// One bidirectional flow as far as it has been seen. The hot part: what is cold is boxed.
 pub struct Flow {
@@ -36,12 +50,18 @@ pub struct Flow {
     clock: Timestamp,
     pub volume: PerSide<Volume>,
     pub tcp: Option<Box<Tcp>>,
+    /// From the second packet on.
+    features: Option<Box<Features>>,
+    /// Only where it is asked for.
+    splt: Option<Box<Splt>>,
     /// What only the row asks for, and few flows have.
     aside: Option<Box<Aside>>,
     /// The largest step back of timestamps, in nanoseconds.
     pub back_step: i64,
     /// Whether one of the first payload packets was cut by the snap length.
     pub snapped: bool,
+    /// TCP flags of the first packet.
+    first_flags: TcpFlags,
 }
 
 /// What is rarely there and never asked for while packets come.
@@ -69,15 +89,24 @@ impl Flow {
             clock: packet.clock,
             volume: PerSide::default(),
             tcp: (packet.key.protocol == Protocol::TCP).then(Box::default),
+            features: None,
+            splt: None,
             aside: Aside::of(packet),
             back_step: 0,
             snapped: false,
+            first_flags: features::flags(packet),
         }
     }
 
     /// Takes in the next packet of the flow.
     pub fn update(&mut self, packet: &Packet) -> Progress {
-        self.back_step = self.back_step.max((self.end() - packet.time).0);
+        let end = self.end();
+        self.back_step = self.back_step.max((end - packet.time).0);
+        if self.volume[self.first_sender].packets > 0 {
+            let first = self.first();
+            let features = self.features.get_or_insert_with(|| Box::new(Features::of_first(first)));
+            features.add(Glance::of(packet), &self.volume, self.start, end);
+        }
         self.start = self.start.min(packet.time);
         self.clock = packet.clock;
         let volume = &mut self.volume[packet.sender];
@@ -94,6 +123,29 @@ impl Flow {
     /// Takes in a copy of an earlier packet: it is counted, and tells nothing else.
     pub fn update_copy(&mut self, packet: &Packet, copied: Copied) {
         self.volume[packet.sender].add_copy(packet, copied);
+    }
+
+    /// Keeps the packet, if it has payload, for the sequence of the first ones.
+    pub fn keep_for_splt(&mut self, packet: &Packet, most: usize) {
+        if packet.payload_bytes > 0 && most > 0 {
+            self.splt.get_or_insert_default().add(packet, most);
+        }
+    }
+
+    /// The first packets with payload, as far as they were kept.
+    pub fn splt(&self) -> &[SpltPacket] {
+        self.splt.as_ref().map_or(&[], |splt| splt.packets())
+    }
+
+    /// Sizes, gaps, flags, bursts and pauses.
+    pub fn features(&self) -> Cow<'_, Features> {
+        self.features.as_deref().map_or_else(|| Cow::Owned(Features::of_first(self.first())), Cow::Borrowed)
+    }
+
+    /// The first packet, as long as it is the only one.
+    fn first(&self) -> Glance {
+        let payload = self.volume[self.first_sender].only_payload();
+        Glance { sender: self.first_sender, time: self.start, payload, flags: self.first_flags }
     }
 
     /// Trace clock of the last packet.
@@ -153,7 +205,10 @@ impl Flow {
 
     /// Bytes kept in boxes beside the hot part.
     fn held(&self) -> usize {
-        self.tcp.as_ref().map_or(0, |tcp| size_of_val(&**tcp) + tcp.held()) + self.aside.as_ref().map_or(0, |aside| size_of_val(&**aside))
+        let tcp = self.tcp.as_ref().map_or(0, |tcp| size_of_val(&**tcp) + tcp.held());
+        let features = self.features.as_ref().map_or(0, |features| size_of_val(&**features) + features.held());
+        let splt = self.splt.as_ref().map_or(0, |splt| size_of_val(&**splt) + splt.held());
+        tcp + features + splt + self.aside.as_ref().map_or(0, |aside| size_of_val(&**aside))
     }
 }
 

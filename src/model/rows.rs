@@ -47,6 +47,8 @@ pub struct FlowRow {
     pub tls_alert: Option<i32>,
 
     pub volume: PerDirection<VolumeRow>,
+    pub times: TimesRow,
+    pub splt: SpltRow,
     pub tcp: Option<TcpRow>,
     pub icmp: Option<IcmpRow>,
     pub quality: Vec<Gate>,
@@ -70,12 +72,84 @@ pub struct VolumeRow {
     pub packets: i64,
     pub bytes: i64,
     pub payload_bytes: i64,
-    pub payload: Option<(f64, f64, i64)>,
-    pub iat_ms: Option<(f64, f64, f64)>,
+    /// Packets with payload, and how it is distributed over them.
+    pub payload_packets: i64,
+    pub payload: Option<DistributionRow>,
+    pub iat_ms: Option<DistributionRow>,
     pub first_ms: Option<f64>,
     pub last_ms: Option<f64>,
     pub goodput_kbps: Option<f64>,
     pub duplicates: i64,
+    /// Of TCP only.
+    pub flags: Option<FlagRow>,
+    pub bursts: BurstRow,
+}
+
+impl VolumeRow {
+    /// So many over all bursts, per burst.
+    pub fn per_burst(&self, sum: i64) -> Option<f64> {
+        self.of_bursts(sum).map(|sum| sum as f64 / self.bursts.count as f64)
+    }
+
+    /// None where there is no burst.
+    pub fn of_bursts(&self, value: i64) -> Option<i64> {
+        (self.bursts.count > 0).then_some(value)
+    }
+}
+
+/// Mean, standard deviation (of the population), extremes and quartiles.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DistributionRow {
+    pub mean: f64,
+    pub std: f64,
+    pub min: f64,
+    pub q1: f64,
+    pub median: f64,
+    pub q3: f64,
+    pub max: f64,
+}
+
+/// Packets with a flag.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlagRow {
+    pub ack: i64,
+    pub urg: i64,
+    pub ece: i64,
+    pub cwr: i64,
+}
+
+/// Payload packets in a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BurstRow {
+    pub count: i64,
+    pub packets_max: i64,
+    pub bytes_max: i64,
+}
+
+/// Times between the packets of a flow, whoever sent them, and its active and idle times.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimesRow {
+    pub iat_ms: Option<SpreadRow>,
+    pub active_count: i64,
+    pub active_ms: SpreadRow,
+    pub idle_count: i64,
+    pub idle_ms: Option<SpreadRow>,
+}
+
+/// Mean, standard deviation (of the population) and extremes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpreadRow {
+    pub mean: f64,
+    pub std: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// The first packets with payload: its length, negative from the server, and their times after `start`. Empty unless asked for.
+#[derive(Clone, Debug, Default)]
+pub struct SpltRow {
+    pub payload: Vec<i64>,
+    pub ms: Vec<f64>,
 }
 
 /// TCP of a flow.

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::capture::Inventory;
 use crate::infer::Judge;
-use crate::model::rows::{CaptureRow, FindingRow, Judgement};
+use crate::model::rows::{CaptureRow, FindingRow, FlowRow, Judgement};
 use crate::table::{
-    ADDED, CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, batch, from_spool, spooled,
+    CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, added, batch, from_spool, spooled,
 };
 
 use super::sink::{Learnt, Sink};
@@ -54,6 +54,8 @@ struct LastStep<'a> {
     judge: Judge<'a>,
     run_id: String,
     metadata: HashMap<String, String>,
+    /// The columns behind the judgement, list by list.
+    added: Vec<&'static [Column<FlowRow>]>,
     found: Spool,
     waiting: Vec<FindingRow>,
 }
@@ -72,6 +74,7 @@ impl<'a> LastStep<'a> {
                 ("tamperscope.weights".into(), settings.weights.version.clone()),
                 ("tamperscope.catalog".into(), settings.catalog.date.clone()),
             ]),
+            added: added(settings.splt > 0).collect(),
             found: Spool::new("findings", spool, Arc::new(schema), FINDINGS_KEY),
             waiting: Vec::new(),
         }
@@ -79,7 +82,8 @@ impl<'a> LastStep<'a> {
 
     /// Merges the runs of `flows`, judges each row, and writes the table.
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
-        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(ADDED.iter().map(Column::field));
+        let added = self.added.iter().copied().flatten().map(Column::field);
+        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(added);
         let mut writer = self.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
@@ -89,8 +93,12 @@ impl<'a> LastStep<'a> {
             if self.waiting.len() >= FINDING_RUN_ROWS {
                 self.spool_findings()?;
             }
-            let (first, rest) = rows.columns().split_at(FLOWS.len());
-            let columns = [from_spool(FLOWS, first), batch(JUDGEMENT, &judgements), from_spool(ADDED, rest)].concat();
+            let (first, mut rest) = rows.columns().split_at(FLOWS.len());
+            let mut columns = [from_spool(FLOWS, first), batch(JUDGEMENT, &judgements)].concat();
+            for list in &self.added {
+                columns.extend(from_spool(list, rest));
+                rest = &rest[list.len()..];
+            }
             writer.write_columns(self.with_run_id(columns))
         })?;
         writer.finish()
@@ -149,6 +157,9 @@ fn run_id(settings: &Settings, learnt: &Learnt) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes()).update(settings.weights.version.as_bytes()).update(settings.catalog.date.as_bytes());
     hasher.update(&settings.prior.to_be_bytes()).update(&learnt.flows.to_be_bytes()).update(&learnt.fingerprint.to_be_bytes());
+    if settings.splt > 0 {
+        hasher.update(&[settings.splt]);
+    }
     hasher.finalize().to_hex()[..16].to_string()
 }
 
@@ -160,6 +171,7 @@ fn run_json(settings: &Settings, summary: &Summary, captures: &[CaptureRow], inv
         "schema_version": SCHEMA_VERSION,
         "run_id": summary.run_id,
         "prior": settings.prior,
+        "splt": settings.splt,
         "weights": settings.weights.version,
         "catalog": settings.catalog.date,
         "tables": ["flows", "findings", "captures"],

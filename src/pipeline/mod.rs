@@ -47,6 +47,8 @@ pub struct Settings {
     pub catalog: Catalog,
     pub weights: Weights,
     pub prior: f64,
+    /// Of so many first packets with payload the flows list size and time; 0: they have no such columns.
+    pub splt: u8,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,7 @@ impl<'a> Job<'a> {
         if inventory.sources.is_empty() && !refused.is_empty() {
             return Err(RunError::NothingRead { refused });
         }
-        let sink = sink::Sink::new(work.path());
+        let sink = sink::Sink::new(work.path(), settings.splt > 0);
         let captures = read_sources(&inventory.sources, settings, &sink, on_round)?;
         finish::finish(settings, output, sink, captures, &inventory, refused)
     }

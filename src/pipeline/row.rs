@@ -11,7 +11,7 @@ use crate::app::tls;
 use crate::capture::{Gap, Interface, Source};
 use crate::detect::features::TcpView;
 use crate::detect::{self, Evidence, Found};
-use crate::flow::{Flow, Tcp, Volume};
+use crate::flow::{Distribution, Features, Flow, Spread, Tcp, Volume};
 use crate::model::rows::*;
 use crate::model::words::*;
 use crate::model::{Direction, FileId, FlowKey, PerDirection, Protocol, SeqNumber, Side, Span, Timestamp};
@@ -82,6 +82,7 @@ impl<'a> Rows<'a> {
         let (interface, source) = self.interfaces.get(flow.key.interface as usize).cloned().unwrap_or((None, self.source.clone()));
         let view = detect::view(conversation);
         let facts = conversation.facts.as_deref();
+        let features = flow.features();
         let hello = facts.and_then(|facts| facts.client_hello.as_ref()).map(|(_, hello)| hello);
         let server_hello = facts.and_then(|facts| facts.server_hello.as_ref()).map(|(_, hello)| hello);
         let since_start = |time: Timestamp| (time - flow.start).as_ms();
@@ -122,7 +123,9 @@ impl<'a> Rows<'a> {
             tls_version: server_hello.map(|hello| tls::version_name(hello.fact.version)),
             server_hello_ms: server_hello.map(|hello| since_start(hello.time)),
             tls_alert: facts.and_then(|facts| facts.alert.as_ref()).map(|(_, alert)| alert.fact.description.into()),
-            volume: volume(flow, client),
+            volume: volume(flow, &features, client),
+            times: times_row(flow, &features),
+            splt: splt_row(flow, client),
             tcp: view.as_ref().map(tcp_row),
             icmp: icmp_row(flow),
             quality: quality(view.as_ref(), conversation),
@@ -237,28 +240,63 @@ fn is_one_way_icmp(key: &FlowKey, first_sender: Side) -> bool {
     }
 }
 
-fn volume(flow: &Flow, client: Side) -> PerDirection<VolumeRow> {
-    let row = |side: Side| {
-        let volume = &flow.volume[side];
-        let new_bytes = flow.tcp.as_ref().map_or(volume.payload_bytes, |tcp| tcp.sides[side].new_payload_bytes);
-        volume_row(flow, volume, new_bytes)
-    };
-    PerDirection { c2s: row(client), s2c: row(client.opposite()) }
+fn volume(flow: &Flow, features: &Features, client: Side) -> PerDirection<VolumeRow> {
+    PerDirection { c2s: volume_row(flow, features, client), s2c: volume_row(flow, features, client.opposite()) }
 }
 
-fn volume_row(flow: &Flow, volume: &Volume, new_bytes: u64) -> VolumeRow {
+fn volume_row(flow: &Flow, features: &Features, side: Side) -> VolumeRow {
+    let volume = &flow.volume[side];
+    let new_bytes = flow.tcp.as_ref().map_or(volume.payload_bytes, |tcp| tcp.sides[side].new_payload_bytes);
     let seen = volume.packets > 0;
     let span = volume.last - volume.first;
     VolumeRow {
         packets: volume.packets as i64,
         bytes: volume.bytes as i64,
         payload_bytes: volume.payload_bytes as i64,
-        payload: volume.payload_spread().map(|spread| (spread.mean, spread.std, spread.max as i64)),
-        iat_ms: volume.gap_spread_ms().map(|spread| (spread.mean, spread.std, spread.max)),
+        payload_packets: volume.payload_packets.into(),
+        payload: features.payloads(flow, side).map(distribution_row),
+        iat_ms: features.gaps_ms(side).map(distribution_row),
         first_ms: seen.then(|| (volume.first - flow.start).as_ms()),
         last_ms: seen.then(|| (volume.last - flow.start).as_ms()),
         goodput_kbps: (new_bytes > 0 && span > Span::ZERO).then(|| new_bytes as f64 * 8.0 / 1_000.0 / span.as_secs()),
         duplicates: volume.duplicates.into(),
+        flags: flow.tcp.as_ref().map(|_| flag_row(features, side)),
+        bursts: burst_row(features, side),
+    }
+}
+
+fn distribution_row(Distribution { spread, quartiles: [q1, median, q3] }: Distribution) -> DistributionRow {
+    let Spread { mean, std, min, max } = spread;
+    DistributionRow { mean, std, min, q1, median, q3, max }
+}
+
+fn flag_row(features: &Features, side: Side) -> FlagRow {
+    let flags = features.flags(side);
+    FlagRow { ack: flags.ack.into(), urg: flags.urg.into(), ece: flags.ece.into(), cwr: flags.cwr.into() }
+}
+
+fn burst_row(features: &Features, side: Side) -> BurstRow {
+    let bursts = features.bursts(side);
+    BurstRow { count: bursts.count.into(), packets_max: bursts.packets_max.into(), bytes_max: bursts.bytes_max as i64 }
+}
+
+fn times_row(flow: &Flow, features: &Features) -> TimesRow {
+    let row = |Spread { mean, std, min, max }: Spread| SpreadRow { mean, std, min, max };
+    let [(active_count, active), (idle_count, idle)] = features.periods_ms(flow);
+    TimesRow {
+        iat_ms: features.all_gaps_ms().map(row),
+        active_count: active_count as i64,
+        active_ms: active.map(row).unwrap_or_default(),
+        idle_count: idle_count as i64,
+        idle_ms: idle.map(row),
+    }
+}
+
+fn splt_row(flow: &Flow, client: Side) -> SpltRow {
+    let packets = flow.splt().iter();
+    SpltRow {
+        payload: packets.clone().map(|packet| i64::from(packet.payload) * if packet.sender == client { 1 } else { -1 }).collect(),
+        ms: packets.map(|packet| (packet.time - flow.start).as_ms()).collect(),
     }
 }
 

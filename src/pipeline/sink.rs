@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use crate::infer::{Case, Knowledge};
 use crate::model::rows::FlowRow;
-use crate::table::{ADDED, Cases, FLOWS, SPOOL, Spool, TableError, spooled};
+use crate::table::{Cases, Column, FLOWS, SPOOL, Spool, TableError, added, spooled};
 
 /// Rows of one run: some 30 MB of columns while they wait.
 const RUN_ROWS: usize = 32 * 1024;
@@ -20,6 +20,8 @@ const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "
 
 /// Takes rows from any thread.
 pub struct Sink {
+    /// The columns of the spool, list by list.
+    lists: Vec<&'static [Column<FlowRow>]>,
     schema: SchemaRef,
     spool: Spool,
     waiting: Mutex<Waiting>,
@@ -48,11 +50,13 @@ pub struct Learnt {
 }
 
 impl Sink {
-    pub fn new(folder: &Path) -> Self {
-        let fields: Vec<Field> = FLOWS.iter().chain(ADDED).chain(SPOOL).map(|column| column.spooled_field()).collect();
+    /// With the columns of `--splt`, or without them.
+    pub fn new(folder: &Path, splt: bool) -> Self {
+        let lists: Vec<_> = std::iter::once(FLOWS).chain(added(splt)).chain([SPOOL]).collect();
+        let fields: Vec<Field> = lists.iter().copied().flatten().map(Column::spooled_field).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
-        Self { schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
+        Self { lists, schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
     }
 
     pub fn add(&self, rows: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
@@ -85,9 +89,7 @@ impl Sink {
     fn make_columns(&self, groups: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
         let rows: Vec<&FlowRow> = groups.iter().flatten().collect();
         for rows in rows.chunks(2 * BATCH_ROWS) {
-            let mut columns = spooled(FLOWS, rows);
-            columns.extend(spooled(ADDED, rows));
-            columns.extend(spooled(SPOOL, rows));
+            let columns = self.lists.iter().flat_map(|list| spooled(list, rows)).collect();
             let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
             self.note(&batch, rows);
             let mut waiting = locked(&self.waiting);

@@ -20,7 +20,8 @@ use super::{Shared, shown};
 pub fn read(index: usize, source: &Source, shared: &Shared<'_>) -> Result<Vec<CaptureRow>, TableError> {
     let Shared { settings, sink, memory, .. } = shared;
     let mut reader = SourceReader::with(source, shared.round_bytes, ahead::opener(source, &shared.places));
-    let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new(settings.timeouts, memory.per_source() / SHARDS)).collect();
+    let shard = || Shard::new(settings.timeouts, memory.per_source() / SHARDS).with_splt(settings.splt);
+    let mut shards: Vec<Shard> = std::iter::repeat_with(shard).take(SHARDS).collect();
     let mut rows = Rows::new(source, &settings.catalog);
     let (mut now, mut next) = (Decoded::default(), Decoded::default());
     let (mut accounts, mut end) = (BTreeMap::<FileId, Accounts>::new(), End::default());

@@ -111,8 +111,8 @@ impl<R: 'static> Column<R> {
         Self::new(name, Unit::None, doc, NEVER_NULL, Values::Texts(value))
     }
 
-    pub const fn i64s(name: &'static str, doc: &'static str, value: for<'a> fn(&'a R) -> &'a [i64]) -> Self {
-        Self::new(name, Unit::None, doc, NEVER_NULL, Values::Int64s(value))
+    pub const fn i64s(name: &'static str, unit: Unit, doc: &'static str, value: for<'a> fn(&'a R) -> &'a [i64]) -> Self {
+        Self::new(name, unit, doc, NEVER_NULL, Values::Int64s(value))
     }
 
     pub const fn i32s(name: &'static str, doc: &'static str, value: for<'a> fn(&'a R) -> &'a [i32]) -> Self {

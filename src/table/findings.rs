@@ -15,7 +15,7 @@ pub const FINDINGS: &[Column<FindingRow>] = &[
     Column::word::<Certainty>("certainty", "How far it is supported.", NEVER_NULL, |row| Some(word_index(row.certainty))),
     Column::texts("items", "Items of evidence, by id.", |row| row.items.iter().map(String::as_str).collect()),
     Column::f64s("item_scores", Unit::LogLikelihood, "What each item weighs.", |row| &row.item_scores),
-    Column::i64s("packets", "Packets that show it, by number in their file.", |row| &row.packets),
+    Column::i64s("packets", Unit::None, "Packets that show it, by number in their file.", |row| &row.packets),
     Column::texts("packet_captures", "The files of these packets, in the same order.", |row| {
         row.packet_captures.iter().map(String::as_str).collect()
     }),

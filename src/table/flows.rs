@@ -1,6 +1,7 @@
 //! `flows`: one row per bidirectional flow.
 
 use super::column::{Column, NEVER_NULL, Unit, word_index};
+use super::features::{FEATURES, SPLT, TIMES};
 
 use crate::model::rows::{FlowRow, Judgement, TcpRow, TcpSideRow};
 use crate::model::words::*;
@@ -84,40 +85,32 @@ pub const FLOWS: &[Column<FlowRow>] = &[
         Some(row.volume.s2c.payload_bytes)
     }),
     Column::f64("c2s_payload_mean", Bytes, "Mean payload of the client's packets that carry any.", NO_PAYLOAD, |row| {
-        row.volume.c2s.payload.map(|spread| spread.0)
+        Some(row.volume.c2s.payload?.mean)
     }),
     Column::f64("s2c_payload_mean", Bytes, "Mean payload of the server's packets that carry any.", NO_PAYLOAD, |row| {
-        row.volume.s2c.payload.map(|spread| spread.0)
+        Some(row.volume.s2c.payload?.mean)
     }),
-    Column::f64("c2s_payload_std", Bytes, "Standard deviation of the same (of the population).", NO_PAYLOAD, |row| {
-        row.volume.c2s.payload.map(|spread| spread.1)
-    }),
-    Column::f64("s2c_payload_std", Bytes, "Standard deviation of the same (of the population).", NO_PAYLOAD, |row| {
-        row.volume.s2c.payload.map(|spread| spread.1)
-    }),
-    Column::i64("c2s_payload_max", Bytes, "Largest payload of the client's packets.", NO_PAYLOAD, |row| {
-        row.volume.c2s.payload.map(|spread| spread.2)
-    }),
-    Column::i64("s2c_payload_max", Bytes, "Largest payload of the server's packets.", NO_PAYLOAD, |row| {
-        row.volume.s2c.payload.map(|spread| spread.2)
-    }),
+    Column::f64("c2s_payload_std", Bytes, "Standard deviation of the same (of the population).", NO_PAYLOAD, |row| Some(row.volume.c2s.payload?.std)),
+    Column::f64("s2c_payload_std", Bytes, "Standard deviation of the same (of the population).", NO_PAYLOAD, |row| Some(row.volume.s2c.payload?.std)),
+    Column::i64("c2s_payload_max", Bytes, "Largest payload of the client's packets.", NO_PAYLOAD, |row| Some(row.volume.c2s.payload?.max as i64)),
+    Column::i64("s2c_payload_max", Bytes, "Largest payload of the server's packets.", NO_PAYLOAD, |row| Some(row.volume.s2c.payload?.max as i64)),
     Column::f64("c2s_iat_mean_ms", Milliseconds, "Mean time between the client's packets.", "fewer than two packets", |row| {
-        row.volume.c2s.iat_ms.map(|spread| spread.0)
+        Some(row.volume.c2s.iat_ms?.mean)
     }),
     Column::f64("s2c_iat_mean_ms", Milliseconds, "Mean time between the server's packets.", "fewer than two packets", |row| {
-        row.volume.s2c.iat_ms.map(|spread| spread.0)
+        Some(row.volume.s2c.iat_ms?.mean)
     }),
     Column::f64("c2s_iat_std_ms", Milliseconds, "Standard deviation of the same (of the population).", "fewer than two packets", |row| {
-        row.volume.c2s.iat_ms.map(|spread| spread.1)
+        Some(row.volume.c2s.iat_ms?.std)
     }),
     Column::f64("s2c_iat_std_ms", Milliseconds, "Standard deviation of the same (of the population).", "fewer than two packets", |row| {
-        row.volume.s2c.iat_ms.map(|spread| spread.1)
+        Some(row.volume.s2c.iat_ms?.std)
     }),
     Column::f64("c2s_iat_max_ms", Milliseconds, "Longest time between two of the client's packets.", "fewer than two packets", |row| {
-        row.volume.c2s.iat_ms.map(|spread| spread.2)
+        Some(row.volume.c2s.iat_ms?.max)
     }),
     Column::f64("s2c_iat_max_ms", Milliseconds, "Longest time between two of the server's packets.", "fewer than two packets", |row| {
-        row.volume.s2c.iat_ms.map(|spread| spread.2)
+        Some(row.volume.s2c.iat_ms?.max)
     }),
     Column::f64("c2s_first_ms", Milliseconds, "The client's first packet, after start.", NO_PACKETS, |row| row.volume.c2s.first_ms),
     Column::f64("s2c_first_ms", Milliseconds, "The server's first packet, after start.", NO_PACKETS, |row| row.volume.s2c.first_ms),
@@ -313,6 +306,11 @@ pub const ADDED: &[Column<FlowRow>] = &[
         |row| row.continues,
     ),
 ];
+
+/// The lists behind the judgement, in the order in which they were published: the next one comes last. Those of `--splt` are left out unless asked for.
+pub fn added(splt: bool) -> impl Iterator<Item = &'static [Column<FlowRow>]> {
+    [ADDED, FEATURES, TIMES].into_iter().chain(splt.then_some(SPLT))
+}
 
 fn tcp(row: &FlowRow) -> Option<&TcpRow> {
     row.tcp.as_ref()

@@ -7,6 +7,7 @@
 mod captures;
 mod cases;
 mod column;
+mod features;
 mod findings;
 mod flows;
 mod output;
@@ -16,8 +17,9 @@ mod writer;
 pub use captures::CAPTURES;
 pub use cases::Cases;
 pub use column::{Column, Description, Unit, batch, describe, from_spool, spooled};
+pub use features::{FEATURES, SPLT, TIMES};
 pub use findings::FINDINGS;
-pub use flows::{ADDED, FLOWS, JUDGEMENT, SPOOL};
+pub use flows::{ADDED, FLOWS, JUDGEMENT, SPOOL, added};
 pub use output::Output;
 pub use spool::{SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};
@@ -40,7 +42,7 @@ pub enum TableError {
 /// Every table with its columns, in the order of `schema`.
 pub fn tables() -> Vec<(&'static str, Vec<Description>)> {
     vec![
-        ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), describe(ADDED)].concat()),
+        ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), added(true).flat_map(describe).collect()].concat()),
         ("findings", [vec![column::run_id()], describe(FINDINGS)].concat()),
         ("captures", [vec![column::run_id()], describe(CAPTURES)].concat()),
     ]

@@ -181,5 +181,9 @@ fn words(conversation: &Conversation) -> String {
     assert!(!has_gap && !cut_by_gap, "nobody told of damage");
     let rest = (flow.key, flow.first_packet, flow.start, flow.end(), flow.snapped, flow.back_step, flow.icmp_error());
     assert!(flow.start <= flow.end() && flow.volume[Side::Low].packets + flow.volume[Side::High].packets > 0);
-    format!("{rest:?} {:?} {:?} {facts:?} {forerunner:?} {client:?} {orientation:?} {end_reason:?} {watched_until:?} {alive_until:?}", flow.volume, flow.tcp)
+    let features = flow.features();
+    format!(
+        "{rest:?} {:?} {:?} {features:?} {facts:?} {forerunner:?} {client:?} {orientation:?} {end_reason:?} {watched_until:?} {alive_until:?}",
+        flow.volume, flow.tcp
+    )
 }
