@@ -180,6 +180,7 @@ fn row(index: usize) -> FlowRow {
             state: TcpState::Sf,
             history: "ShADadFf".into(),
             sides: PerDirection { c2s: side, s2c: side },
+            syn_options: PerDirection { c2s: Some("mss,sok,ts,nop,ws".into()), s2c: Some("mss,nop,nop,sok,nop,ws".into()) },
             handshake: true,
             syn_count: 1,
             synack_count: 1,

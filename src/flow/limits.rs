@@ -20,8 +20,17 @@ pub const HOLES_MAX: usize = 8;
 pub const WINDOW_MAX: u32 = 1 << 30;
 /// What a window holds at the least: without the scale of a SYN that was not seen (RFC 9293 section 3.1).
 pub const WINDOW_UNSCALED: u32 = 65_535;
+/// The largest shift of a window (RFC 7323 section 2.3).
+pub const WINDOW_SCALE_MAX: u8 = 14;
 /// Bytes that arrive this soon behind later ones were reordered, not repeated (as tshark holds it, where no round trip is known).
 pub const REORDER_SPAN: Span = Span::from_millis(3);
+/// Duplicate acknowledgements that ask for a segment: two, since one of the three of RFC 5681 section 3.2 may have been lost (as tshark holds it).
+pub const DUPLICATE_ACKS: u32 = 2;
+/// A fast retransmission follows the acknowledgement that asks for it this soon (as tshark holds it).
+pub const FAST_RETRANSMISSION: Span = Span::from_millis(20);
+/// A SYN that comes this soon behind one of the other side may have crossed it on the way (by design: the first repetitions of a SYN, RFC 6298
+/// section 2, fall within it).
+pub const CROSSING_SYN: Span = Span::from_secs(10);
 /// How long a flow stays open after a reset or after both FINs, for stragglers.
 pub const LINGER: Span = Span::from_secs(10);
 /// Payload packets per direction in which the snap length matters to what is read from them.

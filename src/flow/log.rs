@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::model::{PacketNumber, SeqNumber, Side, Timestamp};
 use crate::packet::{Packet, Segment, TcpFlags};
 
-use super::limits;
+use super::{Kind, limits};
 
 /// What is remembered of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,14 @@ pub struct PacketRecord {
     pub window: u16,
     pub flags: TcpFlags,
     pub sender: Side,
+    pub kind: Kind,
 }
 
+/// The log is most of what a flow costs.
+const _: () = assert!(std::mem::size_of::<PacketRecord>() <= 40);
+
 impl PacketRecord {
-    pub(super) fn new(packet: &Packet, segment: &Segment, new_bytes: u32) -> Self {
+    pub(super) fn new(packet: &Packet, segment: &Segment, new_bytes: u32, kind: Kind) -> Self {
         Self {
             time: packet.time,
             number: packet.number,
@@ -34,6 +38,7 @@ impl PacketRecord {
             window: segment.window,
             flags: segment.flags,
             sender: packet.sender,
+            kind,
         }
     }
 
@@ -64,6 +69,10 @@ struct Rest {
 impl PacketLog {
     pub(super) fn add(&mut self, record: PacketRecord) {
         if self.head.len() < limits::LOG_HEAD_PACKETS {
+            // From two on: most flows of a scan or a flood have no more.
+            if self.head.len() == self.head.capacity() {
+                self.head.reserve_exact(self.head.len().max(LOG_BEGINS_WITH));
+            }
             self.head.push(record);
             return;
         }
@@ -93,6 +102,9 @@ impl PacketLog {
         &self.head
     }
 }
+
+/// Records that a log has room for at first.
+const LOG_BEGINS_WITH: usize = 2;
 
 fn is_marked(record: &PacketRecord) -> bool {
     record.flags.is_control()

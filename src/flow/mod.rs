@@ -30,7 +30,7 @@ pub use splt::{Splt, SpltPacket};
 pub use spread::{Distribution, Spread};
 pub use stream::{Contiguous, StreamHead};
 pub use table::{At, Ended, FlowTable, Slot, Timeouts};
-pub use tcp::{Handshake, Tcp, TcpSide};
+pub use tcp::{Handshake, Kind, Samples, Tcp, TcpSide};
 pub use volume::Volume;
 
 use std::borrow::Cow;

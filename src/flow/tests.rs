@@ -1,13 +1,12 @@
-//! Scenes of flows: states, histories, what is new and what is repeated, and when a flow has ended.
+//! Scenes of flows: when a flow begins and when it has ended.
 
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
 use super::*;
 use crate::capture::Record;
-use crate::model::words::TcpState;
-use crate::model::{Direction, FileId, Span};
-use crate::packet::trace::{Trace, endpoint};
+use crate::model::{FileId, Span};
+use crate::packet::trace::Trace;
 use crate::packet::{Decoded, decode};
 
 /// Every flow of a trace in the order in which they ended, with what ended it.
@@ -41,79 +40,6 @@ fn flow_of(trace: &Trace) -> Flow {
     flows.remove(0).0
 }
 
-/// The side of the key that the client has.
-fn client() -> Side {
-    let (client, server) = (endpoint(Direction::ClientToServer), endpoint(Direction::ServerToClient));
-    FlowKey::new(Protocol::TCP, 4, 0, client, server).1
-}
-
-fn tcp(flow: &Flow) -> &Tcp {
-    flow.tcp.as_deref().expect("a scene is TCP")
-}
-
-fn state(trace: &Trace) -> TcpState {
-    tcp(&flow_of(trace)).state(client())
-}
-
-fn history(trace: &Trace) -> String {
-    tcp(&flow_of(trace)).history(client())
-}
-
-/// Retransmitted and reordered segments of the client.
-fn disorder(trace: &Trace) -> (u32, u32) {
-    let flow = flow_of(trace);
-    let side = &tcp(&flow).sides[client()];
-    (side.retransmits, side.out_of_order)
-}
-
-/// Payload bytes of the client that were new, and those that only the server saw.
-fn client_bytes(trace: &Trace) -> (u64, u64) {
-    let flow = flow_of(trace);
-    let side = &tcp(&flow).sides[client()];
-    (side.new_payload_bytes, side.unseen_bytes)
-}
-
-// States and histories.
-
-#[test]
-fn a_state_says_how_the_connection_began_and_ended() {
-    let open = || Trace::at_client().handshake();
-    let asked = || open().client_data(100).server_data(900);
-    assert_eq!(state(&Trace::at_client().syn()), TcpState::S0);
-    assert_eq!(state(&Trace::at_client().syn().wait(1_000).repeat(1)), TcpState::S0);
-    assert_eq!(state(&open()), TcpState::S1);
-    assert_eq!(state(&asked()), TcpState::S1);
-    assert_eq!(state(&asked().fin_from_client().fin_from_server().ack_from_client()), TcpState::Sf);
-    assert_eq!(state(&Trace::at_client().syn().refused()), TcpState::Rej);
-    assert_eq!(state(&asked().rst_from_client()), TcpState::Rsto);
-    assert_eq!(state(&asked().rst_from_server()), TcpState::Rstr);
-    assert_eq!(state(&asked().fin_from_client().ack_from_server()), TcpState::S2);
-    assert_eq!(state(&asked().fin_from_server().ack_from_client()), TcpState::S3);
-    assert_eq!(state(&Trace::at_client().syn().rst_from_client()), TcpState::Rstos0);
-    assert_eq!(state(&Trace::at_client().syn().fin_from_client()), TcpState::Sh);
-    assert_eq!(state(&Trace::at_client().syn_ack().rst_from_server()), TcpState::Rstrh);
-    assert_eq!(state(&Trace::at_client().syn_ack().fin_from_server()), TcpState::Shr);
-    assert_eq!(state(&Trace::at_client().client_data(100).server_data(900)), TcpState::Oth);
-}
-
-#[test]
-fn of_two_resets_the_first_names_the_state() {
-    let asked = || Trace::at_client().handshake().client_data(100);
-    assert_eq!(state(&asked().rst_from_server().rst_from_client()), TcpState::Rstr);
-    assert_eq!(state(&asked().rst_from_client().rst_from_server()), TcpState::Rsto);
-}
-
-#[test]
-fn a_history_is_written_as_zeek_writes_it() {
-    let asked = Trace::at_client().handshake().client_data(100).ack_from_server().server_data(900);
-    assert_eq!(history(&asked), "ShADad");
-    assert_eq!(history(&asked.clone().fin_from_client().fin_from_server().ack_from_client()), "ShADadFf");
-    assert_eq!(history(&asked.clone().rst_from_server()), "ShADadr");
-    assert_eq!(history(&asked.clone().wait(500).repeat(4)), "ShADadT");
-    assert_eq!(history(&asked.ack_from_client().window(0)), "ShADadW");
-    assert_eq!(history(&Trace::at_client().syn().wait(1_000).repeat(1).refused()), "Sr");
-}
-
 #[test]
 fn why_a_flow_ended_is_read_from_its_packets_first() {
     let reason = |trace: Trace| {
@@ -128,102 +54,33 @@ fn why_a_flow_ended_is_read_from_its_packets_first() {
     assert_eq!(reason(asked().numbered(9_000, 8_000).syn()), EndReason::Reused);
 }
 
-// What is new and what is repeated.
-
-#[test]
-fn bytes_that_come_again_are_retransmitted() {
-    let trace = Trace::at_client().handshake().client_data(100).wait(300).repeat(4);
-    assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (100, 0)));
-}
-
-#[test]
-fn bytes_that_were_overtaken_are_out_of_order() {
-    let trace = Trace::at_client().handshake().client_data(100).client_data(100).overtakes();
-    assert_eq!((disorder(&trace), client_bytes(&trace)), ((0, 1), (200, 0)));
-}
-
-#[test]
-fn bytes_that_were_lost_before_the_capture_come_again_later() {
-    let trace = Trace::at_client().handshake().client_data(100).missed().client_data(100).wait(300).client_data(100).seq(-200);
-    assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (200, 0)));
-}
-
-#[test]
-fn a_repetition_that_goes_further_brings_what_lies_beyond() {
-    let trace = Trace::at_client().handshake().client_data(100).wait(300).client_data(150).seq(-100);
-    assert_eq!(client_bytes(&trace), (150, 0));
-}
-
-#[test]
-fn a_keep_alive_repeats_nothing() {
-    let idle = || Trace::at_client().handshake().client_data(100).ack_from_server().wait(45_000);
-    for trace in [idle().ack_from_client().seq(-1), idle().client_data(1).seq(-1)] {
-        assert_eq!((disorder(&trace), client_bytes(&trace)), ((0, 0), (100, 0)));
-    }
-}
-
-#[test]
-fn a_repeated_syn_is_one_flow() {
-    let trace = Trace::at_client().syn().wait(1_000).repeat(1).wait(2_000).repeat(1);
-    assert_eq!(tcp(&flow_of(&trace)).handshake.syn_count, 3);
-}
-
-#[test]
-fn numbers_may_wrap_anywhere() {
-    for before_wrap in [0, 1, 50, 101, 150] {
-        let trace = Trace::at_client().numbered(u32::MAX - before_wrap, u32::MAX - 7).handshake().client_data(100).client_data(100);
-        let trace = trace.server_data(900).client_data(100).ack_from_server().wait(300).repeat(5);
-        assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (300, 0)), "{before_wrap} bytes before the wrap");
-    }
-}
-
-#[test]
-fn bytes_acknowledged_but_never_seen_are_missing_from_the_capture() {
-    let at_the_end = Trace::at_client().handshake().client_data(100).missed().ack_from_server();
-    assert_eq!(client_bytes(&at_the_end), (0, 100));
-    let between = Trace::at_client().handshake().client_data(100).missed().client_data(50).ack_from_server();
-    assert_eq!(client_bytes(&between), (50, 100));
-    let still_owed = Trace::at_client().handshake().client_data(100).missed().client_data(50).unheard();
-    assert_eq!(client_bytes(&still_owed), (50, 0), "nobody has acknowledged the hole");
-}
-
-#[test]
-fn round_trips_are_taken_where_the_capture_stands() {
-    let halves = |trace: Trace| {
-        let flow = flow_of(&trace);
-        let handshake = tcp(&flow).handshake;
-        (handshake.syn_rtt().map(Span::as_ms), handshake.ack_rtt().map(Span::as_ms))
-    };
-    assert_eq!(halves(Trace::at_client().handshake()), (Some(40.0), Some(0.1)));
-    assert_eq!(halves(Trace::at_server().handshake()), (Some(0.1), Some(40.0)));
-    assert_eq!(halves(Trace::at_client().syn().wait(1_000).repeat(1).syn_ack().ack_from_client()).0, None, "which SYN was answered?");
-}
-
-#[test]
-fn a_lone_number_far_away_moves_nothing() {
-    for offset in [0x5000_0000, i32::MAX, i32::MIN, -0x5000_0000] {
-        let asked = || Trace::at_client().handshake().client_data(100).ack_from_server();
-        let trace = asked().client_data(100).seq(offset).client_data(100).seq(-100).ack_from_server().ack(-100);
-        assert_eq!(client_bytes(&trace), (200, 0), "data off by {offset}");
-        let trace = asked().ack_from_server().ack(offset).client_data(100).ack_from_server();
-        assert_eq!(client_bytes(&trace), (200, 0), "acknowledgement off by {offset}");
-        let trace = asked().ack_from_client().seq(offset).client_data(100).ack_from_server();
-        assert_eq!(client_bytes(&trace), (200, 0), "sequence number off by {offset}");
-    }
-}
-
-proptest! {
-    /// Whatever number stands in one packet: no more is new than was sent, and nothing is missing that nobody acknowledged.
-    #[test]
-    fn no_lone_number_makes_absurd_counts(offset in any::<i32>()) {
-        let trace = Trace::at_client().handshake().client_data(100).client_data(100).seq(offset).ack_from_server().ack(-100);
-        let (new, unseen) = client_bytes(&trace);
-        prop_assert!(new <= 200, "{} new bytes", new);
-        prop_assert_eq!(unseen, 0);
-    }
-}
-
 // When a flow has ended.
+
+#[test]
+fn a_blocked_attempt_is_one_flow_however_often_it_is_repeated() {
+    let opening = Trace::at_client().syn().wait(1_000).repeat(1).wait(2_000).repeat(1).wait(64_000).repeat(1);
+    assert_eq!(flow_of(&opening).packets(), 4);
+    let closing = Trace::at_client().handshake().client_data(100).fin_from_client().wait(20_000).repeat(5).wait(40_000).repeat(5);
+    assert_eq!(flow_of(&closing).packets(), 7);
+}
+
+#[test]
+fn a_farewell_that_is_not_acknowledged_will_be_repeated() {
+    let parted = || Trace::at_client().handshake().client_data(100).fin_from_client().fin_from_server();
+    assert_eq!(flows_of(&parted().wait(19_200).repeat(6)).len(), 1, "the client has not acknowledged the server's FIN");
+    assert_eq!(flows_of(&parted().ack_from_client().wait(19_200).repeat(6)).len(), 2);
+}
+
+#[test]
+fn a_syn_of_the_other_side_belongs_to_the_attempt_that_it_crosses() {
+    let crossed = Trace::at_client().syn().syn_ack().bare();
+    assert_eq!(flow_of(&crossed).packets(), 2);
+    assert_eq!(flow_of(&crossed.wait(1_000).repeat(2)).packets(), 3, "and so do its repetitions");
+    let later = Trace::at_client().syn().wait(11_000).syn_ack().bare();
+    assert_eq!(flows_of(&later).len(), 2, "ten seconds later it opens a connection of its own");
+    let refused = Trace::at_client().syn().refused().syn_ack().bare();
+    assert_eq!(flows_of(&refused).len(), 2, "as it does behind a reset");
+}
 
 #[test]
 fn a_new_syn_on_the_same_ports_begins_another_flow() {
@@ -297,14 +154,6 @@ fn sweeping_changes_no_flow() {
 }
 
 #[test]
-fn a_lone_odd_acknowledgement_moves_nothing() {
-    let trace = Trace::at_client().handshake().client_data(100).ack_from_server().ack_from_server().ack(1 << 20);
-    let tcp = flow_of(&trace.client_data(100).ack_from_server()).tcp.expect("TCP");
-    let client = &tcp.sides[client()];
-    assert_eq!((client.unseen_bytes, client.new_payload_bytes, client.retransmits), (0, 200, 0));
-}
-
-#[test]
 fn a_reset_with_a_foreign_number_does_not_end_the_flow() {
     let trace = Trace::at_client().handshake().client_data(100).ack_from_server().rst_from_server().seq(0x6000_0000);
     let flow = flow_of(&trace.wait(15_000).client_data(100).server_data(900));
@@ -333,7 +182,8 @@ fn a_flow_of_one_packet_is_what_it_would_have_been_beside_others() {
     let kept = flows(&packets, end);
     assert_eq!(kept.len(), 3);
     for (flow, ended) in &kept {
-        assert_eq!((flow.packets(), tcp(flow).handshake.syn_count, *ended), (1, 1, Ended::CaptureEnd));
+        let tcp = flow.tcp.as_deref().expect("a scene is TCP");
+        assert_eq!((flow.packets(), tcp.handshake.syn_count, *ended), (1, 1, Ended::CaptureEnd));
     }
     let again: Vec<Packet> = packets
         .iter()

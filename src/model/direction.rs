@@ -69,6 +69,15 @@ impl<T> PerSide<T> {
             Side::High => PerDirection { c2s: high, s2c: low },
         }
     }
+
+    /// The value of a side, and that of the other.
+    pub fn split_mut(&mut self, side: Side) -> (&mut T, &mut T) {
+        let [low, high] = &mut self.0;
+        match side {
+            Side::Low => (low, high),
+            Side::High => (high, low),
+        }
+    }
 }
 
 impl<T> Index<Direction> for PerDirection<T> {

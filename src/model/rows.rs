@@ -158,6 +158,8 @@ pub struct TcpRow {
     pub state: TcpState,
     pub history: String,
     pub sides: PerDirection<TcpSideRow>,
+    /// Names of the options of each end's SYN.
+    pub syn_options: PerDirection<Option<String>>,
     pub handshake: bool,
     pub syn_count: i64,
     pub synack_count: i64,
@@ -188,6 +190,25 @@ pub struct TcpSideRow {
     pub ttl_min: Option<i32>,
     pub ttl_max: Option<i32>,
     pub ack_of_unseen_bytes: i64,
+    pub spurious_retransmits: i64,
+    pub dup_acks: i64,
+    pub keep_alives: i64,
+    pub window_probes: i64,
+    pub round_trips: RoundTripsRow,
+    pub ttl_initial: Option<i32>,
+    pub hops: Option<i32>,
+    pub ip_ids: Option<IpIdCourse>,
+    pub mss: Option<i32>,
+    pub window_scale: Option<i32>,
+}
+
+/// Round trips from one end's payload to its acknowledgement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoundTripsRow {
+    pub count: i64,
+    pub min_ms: Option<f64>,
+    pub mean_ms: Option<f64>,
+    pub max_ms: Option<f64>,
 }
 
 /// The ICMP error that quoted the flow, or the message of an ICMP flow itself.

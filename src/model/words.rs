@@ -271,6 +271,16 @@ words! {
 }
 
 words! {
+    /// What a side does with the identification field of its IPv4 packets (RFC 6864).
+    IpIdCourse {
+        Constant = "constant": "the same number in every packet",
+        Zero = "zero": "no number",
+        Incrementing = "incrementing": "a counter, in either byte order, of the connection or of the host",
+        Random = "random": "numbers without order",
+    }
+}
+
+words! {
     /// A gate of capture quality that a flow fails: what depends on it is not claimed.
     Gate {
         Midstream = "midstream": "no SYN was seen",
@@ -360,6 +370,7 @@ mod tests {
         holds::<Mechanism>();
         holds::<Trigger>();
         holds::<TcpState>();
+        holds::<IpIdCourse>();
         holds::<Gate>();
         holds::<Benign>();
         holds::<Outstanding>();

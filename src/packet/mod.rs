@@ -23,7 +23,7 @@ mod walk;
 
 pub use fragments::{Fragment, Fragments, Whole};
 pub use icmp::IcmpError;
-pub use tcp::{Segment, TcpFlags};
+pub use tcp::{Options, Segment, SynOptions, TcpFlags, Timestamps};
 
 use std::hash::BuildHasher;
 

@@ -20,7 +20,7 @@ fn a_tcp_packet_is_read_field_by_field() {
     assert_eq!(packet.payload.of(&round), b"hello");
     let Body::Tcp(segment) = packet.body else { panic!("TCP") };
     assert_eq!((segment.seq.0, segment.ack.0, segment.window), (4_096, 8_192, 502));
-    assert_eq!((segment.flags.0, segment.has_options, segment.mss, segment.window_scale), (0x18, false, None, None));
+    assert_eq!((segment.flags.0, segment.has_options, segment.options), (0x18, false, Options::Nothing));
 }
 
 #[test]
@@ -132,7 +132,8 @@ fn a_total_length_of_zero_means_what_the_link_layer_carried() {
 fn options_of_a_syn_are_read() {
     let (packets, _) = trace::Trace::at_client().syn().packets();
     let Body::Tcp(segment) = &packets[0].body else { panic!("TCP") };
-    assert_eq!((segment.mss, segment.window_scale, segment.has_options), (Some(1_460), Some(7), true));
+    let offers = segment.syn_options().expect("a SYN");
+    assert_eq!((offers.mss, offers.window_scale, segment.has_options), (Some(1_460), Some(7), true));
     assert_eq!((packets[0].payload_bytes, segment.sequence_length(0)), (0, 1));
 }
 

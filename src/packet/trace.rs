@@ -2,7 +2,7 @@
 //!
 //! [`Trace`] is a healthy one: 40 ms of round trip, usual options, numbers that fit. A test writes only what differs.
 
-use etherparse::{PacketBuilder, TcpHeader, TcpOptionElement};
+use etherparse::{IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, PacketBuilder, TcpHeader, TcpOptionElement};
 
 use super::{Decoded, Packet, TcpFlags, decode};
 use crate::capture::Record;
@@ -39,6 +39,9 @@ struct Sent {
     payload: Vec<u8>,
     /// Payload bytes that the capture holds.
     captured: usize,
+    ip_id: u16,
+    /// Where they are not the usual ones.
+    options: Option<Vec<TcpOptionElement>>,
 }
 
 /// An end of the connection, by the direction that it sends in.
@@ -69,6 +72,11 @@ impl Trace {
 
     pub fn syn(self) -> Self {
         self.send(Direction::ClientToServer, TcpFlags::SYN.0, Vec::new())
+    }
+
+    /// A SYN that brings payload (RFC 7413).
+    pub fn syn_with(self, bytes: &[u8]) -> Self {
+        self.send(Direction::ClientToServer, TcpFlags::SYN.0, bytes.to_vec())
     }
 
     pub fn syn_ack(self) -> Self {
@@ -161,6 +169,25 @@ impl Trace {
         self.change(|last| last.flags |= flags.0)
     }
 
+    /// The last packet has these flags and no others; what it takes of the sequence space stays.
+    pub fn flags(self, flags: u8) -> Self {
+        self.change(|last| last.flags = flags)
+    }
+
+    /// The last packet has these options and no others.
+    pub fn options(self, options: &[TcpOptionElement]) -> Self {
+        self.change(|last| last.options = Some(options.to_vec()))
+    }
+
+    /// The last packet has timestamps (RFC 7323 section 3.2).
+    pub fn stamped(self, value: u32, echo: u32) -> Self {
+        self.options(&[TcpOptionElement::Noop, TcpOptionElement::Noop, TcpOptionElement::Timestamp(value, echo)])
+    }
+
+    pub fn ip_id(self, id: u16) -> Self {
+        self.change(|last| last.ip_id = id)
+    }
+
     pub fn window(self, window: u16) -> Self {
         self.change(|last| last.window = window)
     }
@@ -212,7 +239,7 @@ impl Trace {
         }
         let ack = if flags & TcpFlags::ACK.0 == 0 { 0 } else { heard };
         let captured = payload.len();
-        self.packets.push(Sent { time, direction, seq, ack, flags, window: 502, payload, captured });
+        self.packets.push(Sent { time, direction, seq, ack, flags, window: 502, payload, captured, ip_id: 0, options: None });
         self
     }
 
@@ -265,13 +292,16 @@ impl Sent {
         (header.syn, header.fin, header.rst) = (flags.has(TcpFlags::SYN), flags.has(TcpFlags::FIN), flags.has(TcpFlags::RST));
         (header.psh, header.ack, header.urg) = (flags.has(TcpFlags::PSH), flags.has(TcpFlags::ACK), flags.has(TcpFlags::URG));
         (header.ece, header.cwr) = (flags.has(TcpFlags::ECE), flags.has(TcpFlags::CWR));
-        if header.syn {
+        if let Some(options) = &self.options {
+            header.set_options(options).expect("they fit");
+        } else if header.syn {
             let options =
                 [TcpOptionElement::MaximumSegmentSize(1_460), TcpOptionElement::SelectiveAcknowledgementPermitted, TcpOptionElement::WindowScale(7)];
             header.set_options(&options).expect("they fit");
         }
         let mut frame = Vec::new();
-        let below = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4(from.0, to.0, 64);
+        let ip = Ipv4Header { identification: self.ip_id, ..Ipv4Header::new(0, 64, IpNumber::TCP, from.0, to.0).expect("an empty datagram fits") };
+        let below = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ip(IpHeaders::Ipv4(ip, Ipv4Extensions::default()));
         below.tcp_header(header).write(&mut frame, &self.payload).expect("a vector takes it");
         frame
     }

@@ -11,7 +11,7 @@ use crate::app::tls;
 use crate::capture::{Gap, Interface, Source};
 use crate::detect::features::TcpView;
 use crate::detect::{self, Evidence, Found};
-use crate::flow::{Distribution, Features, Flow, Spread, Tcp, Volume};
+use crate::flow::{Distribution, Features, Flow, Samples, Spread, Tcp, TcpSide, Volume};
 use crate::model::rows::*;
 use crate::model::words::*;
 use crate::model::{Direction, FileId, FlowKey, PerDirection, Protocol, SeqNumber, Side, Span, Timestamp};
@@ -311,13 +311,14 @@ fn tcp_row(view: &TcpView<'_>) -> TcpRow {
         state: tcp.state(client),
         history: tcp.history(client),
         sides: PerDirection { c2s: side(client), s2c: side(client.opposite()) },
+        syn_options: PerDirection { c2s: syn_options(&tcp.sides[client]), s2c: syn_options(&tcp.sides[client.opposite()]) },
         handshake: handshake.syn.is_some() && handshake.syn_ack.is_some() && handshake.ack.is_some(),
         syn_count: handshake.syn_count.into(),
         synack_count: handshake.syn_ack_count.into(),
         syn_span_ms: syn_span,
         syn_rtt_ms: handshake.syn_rtt().map(Span::as_ms),
         ack_rtt_ms: handshake.ack_rtt().map(Span::as_ms),
-        mss: tcp.sides.0.iter().filter_map(|side| side.mss).min().map(i32::from),
+        mss: tcp.sides.0.iter().filter_map(|side| side.options.mss).min().map(i32::from),
         ttfb_ms: request.and_then(|request| Some((request.answer?.0 - request.time).as_ms())),
         rst_direction: rst_direction(tcp, client),
         first_payload_fate: request.map_or(PayloadFate::NoPayload, |request| request.fate),
@@ -344,7 +345,31 @@ fn side_row(tcp: &Tcp, volume: &Volume, side: Side) -> TcpSideRow {
         ttl_min: ttl(volume.ttl_min),
         ttl_max: ttl(volume.ttl_max),
         ack_of_unseen_bytes: counters.unseen_bytes as i64,
+        spurious_retransmits: counters.spurious_retransmits.into(),
+        dup_acks: counters.dup_acks.into(),
+        keep_alives: counters.keep_alives.into(),
+        window_probes: counters.window_probes.into(),
+        round_trips: round_trips(&counters.round_trips()),
+        ttl_initial: ttl(initial_ttl(volume.ttl_max)),
+        hops: ttl(initial_ttl(volume.ttl_max) - volume.ttl_max),
+        ip_ids: counters.ip_ids(),
+        mss: counters.options.mss.map(i32::from),
+        window_scale: counters.options.window_scale.map(i32::from),
     }
+}
+
+fn round_trips(samples: &Samples) -> RoundTripsRow {
+    let measured = |span: Span| (samples.count > 0).then(|| span.as_ms());
+    RoundTripsRow { count: samples.count.into(), min_ms: measured(samples.min), mean_ms: samples.mean_ms(), max_ms: measured(samples.max) }
+}
+
+fn syn_options(side: &TcpSide) -> Option<String> {
+    (side.syn > 0).then(|| side.options.to_string())
+}
+
+/// What stacks begin with (RFC 1700 recommends 64; p0f's table of fingerprints knows these four).
+fn initial_ttl(seen: u8) -> u8 {
+    [32, 64, 128].into_iter().find(|initial| seen <= *initial).unwrap_or(255)
 }
 
 fn rst_direction(tcp: &Tcp, client: Side) -> Option<Way> {

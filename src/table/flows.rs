@@ -12,6 +12,10 @@ const NOT_TCP: &str = "not TCP";
 const NO_HELLO: &str = "no ClientHello was read";
 const NO_PACKETS: &str = "no packet in this direction";
 const NO_PAYLOAD: &str = "no payload in this direction";
+const NO_ROUND_TRIP: &str = "not TCP, or none was measured";
+const NO_TCP_PACKETS: &str = "not TCP, or no packet in this direction";
+const NO_IPID: &str = "not TCP over IPv4, or fewer than four packets";
+const NO_SYN_OF_SIDE: &str = "not TCP, or its SYN was not seen";
 
 /// What the last step of judgement needs beside the columns: in the spool only.
 pub const SPOOL: &[Column<FlowRow>] = &[
@@ -130,10 +134,14 @@ pub const FLOWS: &[Column<FlowRow>] = &[
         "no payload, or all at one instant",
         |row| row.volume.s2c.goodput_kbps,
     ),
-    Column::word::<TcpState>("tcp_state", "Zeek's conn_state.", NOT_TCP, |row| tcp(row).map(|tcp| word_index(tcp.state))),
+    Column::word::<TcpState>("tcp_state", "Zeek's conn_state, by the steps of its analyzer.", NOT_TCP, |row| {
+        tcp(row).map(|tcp| word_index(tcp.state))
+    }),
     Column::text(
         "tcp_history",
-        "Zeek's history letters, each once per side, capitals for the client: S SYN, H SYN/ACK, A ACK, D payload, F FIN, R RST, T repetition, W zero window.",
+        "Zeek's history: letters in the order in which they were first shown, capitals for the client. s SYN, h SYN/ACK, f FIN, r RST (again under another \
+    sequence number), a pure ACK, d payload, t payload again, w zero window, g gap of the capture, i FIN and RST in one packet, q SYN and FIN or RST in \
+    one packet; ^ in front: the server's packet came first. Zeek writes t, w and g again at the 10th and 100th time, and c for a wrong checksum.",
         NOT_TCP,
         |row| Some(row.tcp.as_ref()?.history.as_str()),
     ),
@@ -145,19 +153,23 @@ pub const FLOWS: &[Column<FlowRow>] = &[
     Column::i64("s2c_rst", Count, "Packets with the server's address and RST.", NOT_TCP, |row| Some(s2c(row)?.rst)),
     Column::i64("c2s_psh", Count, "Packets of the client with PSH.", NOT_TCP, |row| Some(c2s(row)?.psh)),
     Column::i64("s2c_psh", Count, "Packets of the server with PSH.", NOT_TCP, |row| Some(s2c(row)?.psh)),
-    Column::i64("c2s_retransmits", Count, "Packets of the client that send bytes again.", NOT_TCP, |row| Some(c2s(row)?.retransmits)),
-    Column::i64("s2c_retransmits", Count, "Packets of the server that send bytes again.", NOT_TCP, |row| Some(s2c(row)?.retransmits)),
+    Column::i64("c2s_retransmits", Count, "Packets of the client that send payload, a SYN or a FIN again.", NOT_TCP, |row| {
+        Some(c2s(row)?.retransmits)
+    }),
+    Column::i64("s2c_retransmits", Count, "Packets of the server that send payload, a SYN or a FIN again.", NOT_TCP, |row| {
+        Some(s2c(row)?.retransmits)
+    }),
     Column::i64(
         "c2s_out_of_order",
         Count,
-        "Packets of the client that were overtaken: they fill a hole within half a round trip, 3 ms at the least.",
+        "Packets of the client that were overtaken: they fill a hole within a round trip, 3 ms at the least.",
         NOT_TCP,
         |row| Some(c2s(row)?.out_of_order),
     ),
     Column::i64(
         "s2c_out_of_order",
         Count,
-        "Packets of the server that were overtaken: they fill a hole within half a round trip, 3 ms at the least.",
+        "Packets of the server that were overtaken: they fill a hole within a round trip, 3 ms at the least.",
         NOT_TCP,
         |row| Some(s2c(row)?.out_of_order),
     ),
@@ -305,6 +317,103 @@ pub const ADDED: &[Column<FlowRow>] = &[
         "a flow of its own",
         |row| row.continues,
     ),
+    // TCP packet by packet.
+    Column::i64(
+        "c2s_spurious_retransmits",
+        Count,
+        "Among c2s_retransmits those whose payload the server had acknowledged before they passed the capture.",
+        NOT_TCP,
+        |row| Some(c2s(row)?.spurious_retransmits),
+    ),
+    Column::i64(
+        "s2c_spurious_retransmits",
+        Count,
+        "Among s2c_retransmits those whose payload the client had acknowledged before they passed the capture.",
+        NOT_TCP,
+        |row| Some(s2c(row)?.spurious_retransmits),
+    ),
+    Column::i64(
+        "c2s_dup_acks",
+        Count,
+        "Packets without payload in which the client repeats its last acknowledgement and window while bytes of the server are under way, or after one that was sent again.",
+        NOT_TCP,
+        |row| Some(c2s(row)?.dup_acks),
+    ),
+    Column::i64(
+        "s2c_dup_acks",
+        Count,
+        "Packets without payload in which the server repeats its last acknowledgement and window while bytes of the client are under way, or after one that was sent again.",
+        NOT_TCP,
+        |row| Some(s2c(row)?.dup_acks),
+    ),
+    Column::i64("c2s_keep_alives", Count, "Keep-alives of the client: no or one byte below the next sequence number.", NOT_TCP, |row| {
+        Some(c2s(row)?.keep_alives)
+    }),
+    Column::i64("s2c_keep_alives", Count, "Keep-alives of the server: no or one byte below the next sequence number.", NOT_TCP, |row| {
+        Some(s2c(row)?.keep_alives)
+    }),
+    Column::i64("c2s_window_probes", Count, "Packets in which the client asks whether the closed window of the server has opened.", NOT_TCP, |row| {
+        Some(c2s(row)?.window_probes)
+    }),
+    Column::i64("s2c_window_probes", Count, "Packets in which the server asks whether the closed window of the client has opened.", NOT_TCP, |row| {
+        Some(s2c(row)?.window_probes)
+    }),
+    Column::i64(
+        "c2s_rtt_count",
+        Count,
+        "Round trips measured from payload of the client to the acknowledgement of the server, where the capture was taken.",
+        NOT_TCP,
+        |row| Some(c2s(row)?.round_trips.count),
+    ),
+    Column::i64(
+        "s2c_rtt_count",
+        Count,
+        "Round trips measured from payload of the server to the acknowledgement of the client, where the capture was taken.",
+        NOT_TCP,
+        |row| Some(s2c(row)?.round_trips.count),
+    ),
+    Column::f64("c2s_rtt_min_ms", Milliseconds, "The shortest of them.", NO_ROUND_TRIP, |row| c2s(row)?.round_trips.min_ms),
+    Column::f64("s2c_rtt_min_ms", Milliseconds, "The shortest of them.", NO_ROUND_TRIP, |row| s2c(row)?.round_trips.min_ms),
+    Column::f64("c2s_rtt_mean_ms", Milliseconds, "Their mean.", NO_ROUND_TRIP, |row| c2s(row)?.round_trips.mean_ms),
+    Column::f64("s2c_rtt_mean_ms", Milliseconds, "Their mean.", NO_ROUND_TRIP, |row| s2c(row)?.round_trips.mean_ms),
+    Column::f64("c2s_rtt_max_ms", Milliseconds, "The longest of them.", NO_ROUND_TRIP, |row| c2s(row)?.round_trips.max_ms),
+    Column::f64("s2c_rtt_max_ms", Milliseconds, "The longest of them.", NO_ROUND_TRIP, |row| s2c(row)?.round_trips.max_ms),
+    Column::i32(
+        "c2s_ttl_initial",
+        "The TTL or hop limit that the client begins with: the next of 32, 64, 128 and 255 from c2s_ttl_max on.",
+        NO_TCP_PACKETS,
+        |row| c2s(row)?.ttl_initial,
+    ),
+    Column::i32(
+        "s2c_ttl_initial",
+        "The TTL or hop limit that the server begins with: the next of 32, 64, 128 and 255 from s2c_ttl_max on.",
+        NO_TCP_PACKETS,
+        |row| s2c(row)?.ttl_initial,
+    ),
+    Column::i32("c2s_hops", "Routers between the client and the capture: c2s_ttl_initial less c2s_ttl_max.", NO_TCP_PACKETS, |row| c2s(row)?.hops),
+    Column::i32("s2c_hops", "Routers between the server and the capture: s2c_ttl_initial less s2c_ttl_max.", NO_TCP_PACKETS, |row| s2c(row)?.hops),
+    Column::word::<IpIdCourse>("c2s_ipid", "How the client numbers its IP packets, by three of four of them.", NO_IPID, |row| {
+        c2s(row)?.ip_ids.map(word_index)
+    }),
+    Column::word::<IpIdCourse>("s2c_ipid", "How the server numbers its IP packets, by three of four of them.", NO_IPID, |row| {
+        s2c(row)?.ip_ids.map(word_index)
+    }),
+    Column::text(
+        "c2s_syn_options",
+        "Options of the client's last SYN in their order, joined by commas, as p0f names them: mss, nop, ws (window scale), sok (SACK permitted), ts (timestamps), sack, eol (end of list); of any other kind a question mark and its number.",
+        NO_SYN_OF_SIDE,
+        |row| tcp(row)?.syn_options.c2s.as_deref(),
+    ),
+    Column::text(
+        "s2c_syn_options",
+        "Options of the server's last SYN in their order, joined by commas, as p0f names them: mss, nop, ws (window scale), sok (SACK permitted), ts (timestamps), sack, eol (end of list); of any other kind a question mark and its number.",
+        NO_SYN_OF_SIDE,
+        |row| tcp(row)?.syn_options.s2c.as_deref(),
+    ),
+    Column::i32("c2s_mss", "The maximum segment size that the client offered.", "not TCP, or none was offered", |row| c2s(row)?.mss),
+    Column::i32("s2c_mss", "The maximum segment size that the server offered.", "not TCP, or none was offered", |row| s2c(row)?.mss),
+    Column::i32("c2s_window_scale", "The window scale that the client offered.", "not TCP, or none was offered", |row| c2s(row)?.window_scale),
+    Column::i32("s2c_window_scale", "The window scale that the server offered.", "not TCP, or none was offered", |row| s2c(row)?.window_scale),
 ];
 
 /// The lists behind the judgement, in the order in which they were published: the next one comes last. Those of `--splt` are left out unless asked for.

@@ -38,7 +38,7 @@ fn acknowledgements_move<'a>(records: impl Iterator<Item = &'a PacketRecord>) ->
 
 fn has_oversized_segments(view: &TcpView<'_>) -> bool {
     Direction::BOTH.iter().any(|&direction| {
-        let limit = view.tcp.sides[view.side(direction.opposite())].mss.filter(|&mss| mss >= 536);
+        let limit = view.tcp.sides[view.side(direction.opposite())].options.mss.filter(|&mss| mss >= 536);
         limit.is_some_and(|mss| view.conversation.flow.volume[view.side(direction)].payload_max > u32::from(mss))
     })
 }
