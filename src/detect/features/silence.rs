@@ -62,7 +62,7 @@ impl Silence {
 
 /// When the last request was sent, where payload of the other side has not followed it: acknowledged or not, it is not answered.
 fn pending_since(view: &TcpView<'_>, waiting: Direction) -> Option<Timestamp> {
-    let last_new = |direction| view.tcp.sides[view.side(direction)].last_new.map(|(time, _)| time);
+    let last_new = |direction| view.tcp.sides[view.side(direction)].last_new();
     last_new(waiting).filter(|asked| last_new(waiting.opposite()).is_none_or(|answered| *asked > answered))
 }
 
@@ -100,7 +100,7 @@ fn outstanding(view: &TcpView<'_>) -> Outstanding {
     if unacked(Direction::ServerToClient) {
         return Outstanding::ServerUnacked;
     }
-    let spoke = |direction| view.tcp.sides[view.side(direction)].last_new.is_some();
+    let spoke = |direction| view.tcp.sides[view.side(direction)].last_new().is_some();
     if view.tcp.closed_by_both() && spoke(Direction::ClientToServer) && spoke(Direction::ServerToClient) {
         return Outstanding::Nothing; // the last word of the client was a farewell, a TLS close_notify for example
     }

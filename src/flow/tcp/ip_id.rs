@@ -5,45 +5,45 @@
 use crate::model::words::IpIdCourse;
 
 /// Packets below which nothing is said (by design: three steps).
-const PACKETS_MIN: u16 = 4;
-const STEPS_MIN: u16 = 3;
+const PACKETS_MIN: u8 = 4;
+const STEPS_MIN: u8 = 3;
 /// A counter that all connections of a host share moves on by this much between two packets of one of them at the most (by design: a random number falls
 /// there once in 16 times, three out of four times hardly ever).
 const STEP_MAX: u16 = 4_096;
 
-/// The identification fields of one side, in sum. Counting stops at 65,535 packets.
+/// The identification fields of one side, in sum. The first 255 packets count: a stack does not change its way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct IpIds {
     last: u16,
-    packets: u16,
-    zeros: u16,
+    packets: u8,
+    zeros: u8,
     /// Steps between two packets in a row that have a number.
-    steps: u16,
-    same: u16,
-    up: u16,
+    steps: u8,
+    same: u8,
+    up: u8,
     /// Up if the two bytes change places: counters that are kept in the order of the machine.
-    up_swapped: u16,
+    up_swapped: u8,
 }
 
 impl IpIds {
     pub fn add(&mut self, id: u16) {
-        if self.packets == u16::MAX {
+        if self.packets == u8::MAX {
             return;
         }
         if id == 0 {
             self.zeros += 1;
         } else if self.last != 0 {
             self.steps += 1;
-            self.same += u16::from(id == self.last);
-            self.up += u16::from(is_up(self.last, id));
-            self.up_swapped += u16::from(is_up(self.last.swap_bytes(), id.swap_bytes()));
+            self.same += u8::from(id == self.last);
+            self.up += u8::from(is_up(self.last, id));
+            self.up_swapped += u8::from(is_up(self.last.swap_bytes(), id.swap_bytes()));
         }
         (self.last, self.packets) = (id, self.packets + 1);
     }
 
     /// What three of four packets or steps show; none where there are too few.
     pub fn course(&self) -> Option<IpIdCourse> {
-        let most = |count: u16, all: u16| u32::from(count) * 4 >= u32::from(all) * 3;
+        let most = |count: u8, all: u8| u32::from(count) * 4 >= u32::from(all) * 3;
         if self.packets < PACKETS_MIN {
             return None;
         }

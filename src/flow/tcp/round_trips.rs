@@ -51,9 +51,9 @@ impl RoundTrips {
 
     /// Payload in `start..end` is sent again.
     pub fn send_again(&mut self, start: SeqNumber, end: SeqNumber) {
-        for place in 0..WAITING_MAX {
+        for place in places(self.taken) {
             let waiting = &self.waiting[place];
-            if self.taken & 1 << place != 0 && waiting.end.is_after(start) && !waiting.end.is_after(end) {
+            if waiting.end.is_after(start) && !waiting.end.is_after(end) {
                 self.sent_again |= 1 << place;
             }
         }
@@ -61,12 +61,9 @@ impl RoundTrips {
 
     /// An acknowledgement that moves on passes the capture.
     pub fn acknowledge(&mut self, ack: SeqNumber, time: Timestamp, echo: Option<u32>) {
-        if self.taken == 0 {
-            return;
-        }
-        for place in 0..WAITING_MAX {
+        for place in places(self.taken) {
             let Waiting { sent, end, stamp } = self.waiting[place];
-            if self.taken & 1 << place == 0 || end.is_after(ack) {
+            if end.is_after(ack) {
                 continue;
             }
             self.taken &= !(1 << place);
@@ -80,6 +77,15 @@ impl RoundTrips {
     pub fn samples(&self) -> Samples {
         self.samples
     }
+}
+
+/// The places whose bits are set.
+fn places(mut bits: u8) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (place < WAITING_MAX).then_some(place)
+    })
 }
 
 impl Samples {

@@ -2,7 +2,7 @@
 
 use crate::flow::limits;
 use crate::model::words::IpIdCourse;
-use crate::model::{PacketNumber, SeqNumber, Span, Timestamp};
+use crate::model::{SeqNumber, Span, Timestamp};
 use crate::packet::{Packet, Segment, SynOptions, TcpFlags};
 
 use super::holes::{Filled, Holes};
@@ -23,26 +23,19 @@ pub struct TcpSide {
     pub rst: u32,
     pub psh: u32,
     pub retransmits: u32,
-    pub spurious_retransmits: u32,
     pub out_of_order: u32,
     pub dup_acks: u32,
-    pub keep_alives: u32,
-    pub window_probes: u32,
     pub zero_window: u32,
     /// Payload bytes, each counted once.
     pub new_payload_bytes: u64,
     pub new_payload_packets: u32,
     /// Bytes that the peer acknowledged and the capture never held.
     pub unseen_bytes: u64,
-    /// The last packet with payload not seen before.
-    pub last_new: Option<(Timestamp, PacketNumber)>,
-    payload_end: Option<SeqNumber>,
+    /// Behind the last byte of payload, and when the last that was new came; where there was any.
+    payload_end: SeqNumber,
+    last_new: Timestamp,
     /// Behind the FIN.
     fin_end: Option<SeqNumber>,
-    /// A segment that lies too far ahead to be believed at once: behind its last byte.
-    doubted: Option<SeqNumber>,
-    /// An acknowledgement that reaches too far to be believed at once.
-    doubted_ack: Option<SeqNumber>,
     /// The last acknowledgement sent, whatever it was, and when.
     last_ack: Option<SeqNumber>,
     last_ack_time: Timestamp,
@@ -57,8 +50,20 @@ pub struct TcpSide {
     last_kind: Kind,
     ip_ids: IpIds,
     round_trips: Option<Box<RoundTrips>>,
-    /// Rare, so kept apart.
-    holes: Option<Box<Holes>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few sides show.
+#[derive(Debug, Default)]
+struct Rare {
+    holes: Holes,
+    /// A segment that lies too far ahead to be believed at once: behind its last byte.
+    doubted: Option<SeqNumber>,
+    /// An acknowledgement that reaches too far to be believed at once.
+    doubted_ack: Option<SeqNumber>,
+    spurious_retransmits: u32,
+    keep_alives: u32,
+    window_probes: u32,
 }
 
 /// A segment and where it ends in the sequence space.
@@ -119,7 +124,24 @@ impl TcpSide {
 
     /// Behind the last byte of payload sent.
     pub fn payload_end(&self) -> Option<SeqNumber> {
-        self.payload_end
+        (self.new_payload_packets > 0).then_some(self.payload_end)
+    }
+
+    /// When the last payload came that had not been seen before.
+    pub fn last_new(&self) -> Option<Timestamp> {
+        (self.new_payload_packets > 0).then_some(self.last_new)
+    }
+
+    pub fn spurious_retransmits(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.spurious_retransmits)
+    }
+
+    pub fn keep_alives(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.keep_alives)
+    }
+
+    pub fn window_probes(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.window_probes)
     }
 
     /// Round trips from this side's payload to the acknowledgement of its peer.
@@ -178,7 +200,7 @@ impl TcpSide {
         let ahead = placed.segment.seq.offset_from(next);
         let beyond = placed.end.offset_from(next);
         if ahead > 0 {
-            self.holes.get_or_insert_default().open(next, placed.segment.seq, placed.packet.time);
+            self.rare().holes.open(next, placed.segment.seq, placed.packet.time);
             return (Kind::Original, self.advance(placed, placed.payload()));
         }
         if ahead == -1 && placed.length <= 1 && placed.payload() == placed.length && !self.has_sent_fin() {
@@ -196,13 +218,13 @@ impl TcpSide {
         if beyond > 0 {
             self.advance(placed, new_bytes);
         } else if new_bytes > 0 {
-            self.count_new(placed.packet, new_bytes);
+            self.count_new(placed, new_bytes);
         }
         (kind, new_bytes)
     }
 
     fn fill(&mut self, from: SeqNumber, to: SeqNumber) -> Filled {
-        let filled = self.holes.as_mut().map_or(Filled::default(), |holes| holes.fill(from, to));
+        let filled = self.rare.as_mut().map_or(Filled::default(), |rare| rare.holes.fill(from, to));
         self.unseen_bytes = self.unseen_bytes.saturating_sub(filled.acknowledged.into());
         filled
     }
@@ -228,19 +250,23 @@ impl TcpSide {
     /// before it is believed, and what lies further behind was acknowledged long ago.
     fn may_lie(&mut self, ahead: i32, placed: &Placed<'_>, peer: &Self) -> bool {
         let distance = ahead.unsigned_abs();
-        if distance <= limits::WINDOW_UNSCALED {
-            self.doubted = None;
+        if distance <= limits::WINDOW_UNSCALED && self.rare.is_none() {
             return true;
         }
         let reach = peer.reach(self);
+        let doubted = self.rare.as_ref().and_then(|rare| rare.doubted);
         let goes_on = |doubted: SeqNumber| placed.end.is_after(doubted) && (0..=reach as i32).contains(&placed.segment.seq.offset_from(doubted));
         let believed = match ahead {
             _ if distance > limits::WINDOW_MAX => return false,
-            1.. => distance <= reach || self.doubted.is_some_and(goes_on),
+            1.. => distance <= reach || doubted.is_some_and(goes_on),
             _ => distance <= reach.saturating_mul(2),
         };
-        self.doubted = (!believed).then_some(placed.end);
+        self.rare().doubted = (!believed).then_some(placed.end);
         believed
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     fn has_closed_window(&self) -> bool {
@@ -259,18 +285,19 @@ impl TcpSide {
             self.fin_end = Some(placed.end);
         }
         if new_bytes > 0 {
-            self.payload_end = Some(placed.segment.seq.plus(u32::from(placed.has(TcpFlags::SYN)).saturating_add(placed.payload())));
-            self.count_new(placed.packet, new_bytes);
+            self.count_new(placed, new_bytes);
             let stamp = placed.segment.timestamps().map(|stamps| stamps.value);
             self.round_trips.get_or_insert_default().send(placed.end, placed.packet.time, stamp);
         }
         new_bytes
     }
 
-    fn count_new(&mut self, packet: &Packet, new_bytes: u32) {
+    fn count_new(&mut self, placed: &Placed<'_>, new_bytes: u32) {
+        let end = placed.segment.seq.plus(u32::from(placed.has(TcpFlags::SYN)).saturating_add(placed.payload()));
+        self.payload_end = if self.new_payload_packets == 0 { end } else { self.payload_end.max(end) };
         self.new_payload_bytes += u64::from(new_bytes);
         self.new_payload_packets += 1;
-        self.last_new = Some((packet.time, packet.number));
+        self.last_new = placed.packet.time;
     }
 
     /// Counts what a segment was found to be.
@@ -282,15 +309,17 @@ impl TcpSide {
             Kind::Retransmission | Kind::FastRetransmission | Kind::SpuriousRetransmission => {
                 self.retransmits += 1;
                 self.unanswered_repeats = self.unanswered_repeats.saturating_add(1);
-                self.spurious_retransmits += u32::from(kind == Kind::SpuriousRetransmission);
+                if kind == Kind::SpuriousRetransmission {
+                    self.rare().spurious_retransmits += 1;
+                }
                 if let Some(trips) = &mut self.round_trips {
                     trips.send_again(placed.segment.seq, placed.end);
                 }
             }
             Kind::OutOfOrder => self.out_of_order += 1,
             Kind::DuplicateAck => self.dup_acks += 1,
-            Kind::KeepAlive => self.keep_alives += 1,
-            Kind::WindowProbe => self.window_probes += 1,
+            Kind::KeepAlive => self.rare().keep_alives += 1,
+            Kind::WindowProbe => self.rare().window_probes += 1,
             _ => {}
         }
     }
@@ -350,13 +379,13 @@ impl TcpSide {
         if let Some(trips) = &mut peer.round_trips {
             trips.acknowledge(ack, time, placed.segment.timestamps().map(|stamps| stamps.echo));
         }
-        if beyond <= 0 && peer.holes.is_none() {
+        if beyond <= 0 && peer.rare.is_none() {
             return false;
         }
-        let holes = peer.holes.get_or_insert_default();
-        let mut unseen = holes.acknowledge(ack, time);
+        let rare = peer.rare();
+        let mut unseen = rare.holes.acknowledge(ack, time);
         if beyond > 0 {
-            holes.open_acknowledged(next, ack, time);
+            rare.holes.open_acknowledged(next, ack, time);
             unseen += beyond as u64;
             peer.next = Some(ack);
         }
@@ -367,9 +396,12 @@ impl TcpSide {
     /// Whether this side can have received `beyond` bytes more than the capture holds: no more than its window lets in, or it goes on from there.
     fn believes(&mut self, segment: &Segment, beyond: i32, peer: &Self) -> bool {
         let window = (u32::from(segment.window) << self.scale(peer).unwrap_or(0)).max(limits::WINDOW_UNSCALED);
-        let goes_on = self.doubted_ack.is_some_and(|doubted| (1..=window as i32).contains(&segment.ack.offset_from(doubted)));
+        let doubted = self.rare.as_ref().and_then(|rare| rare.doubted_ack);
+        let goes_on = doubted.is_some_and(|doubted| (1..=window as i32).contains(&segment.ack.offset_from(doubted)));
         let believed = beyond as u32 <= window || goes_on;
-        self.doubted_ack = (!believed).then_some(segment.ack);
+        if !believed || doubted.is_some() {
+            self.rare().doubted_ack = (!believed).then_some(segment.ack);
+        }
         believed
     }
 }

@@ -30,7 +30,7 @@ fn bytes_that_were_acknowledged_come_again_in_vain() {
     let trace = open().client_data(100).ack_from_server().wait(300).repeat(4);
     assert_eq!(last_kind(&trace), Kind::SpuriousRetransmission);
     let side = client_side(&trace);
-    assert_eq!((side.retransmits, side.spurious_retransmits), (1, 1));
+    assert_eq!((side.retransmits, side.spurious_retransmits()), (1, 1));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_keep_alive_repeats_nothing() {
     let idle = || open().client_data(100).ack_from_server().wait(45_000);
     for trace in [idle().ack_from_client().seq(-1), idle().client_data(1).seq(-1)] {
         assert_eq!((disorder(&trace), client_bytes(&trace)), ((0, 0), (100, 0)));
-        assert_eq!((last_kind(&trace), client_side(&trace).keep_alives), (Kind::KeepAlive, 1));
+        assert_eq!((last_kind(&trace), client_side(&trace).keep_alives()), (Kind::KeepAlive, 1));
     }
     let answered = idle().ack_from_client().seq(-1).ack_from_server();
     assert_eq!(last_kind(&answered), Kind::KeepAliveAck);
@@ -122,14 +122,14 @@ fn a_keep_alive_at_the_start_of_a_capture_hides_no_byte() {
 #[test]
 fn an_old_acknowledgement_behind_the_own_fin_keeps_nothing_alive() {
     let trace = open().client_data(100).fin_from_client().ack_from_client().seq(-1);
-    assert_eq!(client_side(&trace).keep_alives, 0);
+    assert_eq!(client_side(&trace).keep_alives(), 0);
 }
 
 #[test]
 fn a_closed_window_is_probed() {
     let closed = || open().client_data(100).ack_from_server().window(0);
     let probed = closed().wait(200).client_data(1);
-    assert_eq!((last_kind(&probed), client_side(&probed).window_probes), (Kind::WindowProbe, 1));
+    assert_eq!((last_kind(&probed), client_side(&probed).window_probes()), (Kind::WindowProbe, 1));
     let again = probed.clone().unheard().wait(400).repeat(6);
     assert_eq!((last_kind(&again), client_bytes(&again)), (Kind::WindowProbe, (101, 0)), "the byte is new once");
     let empty = closed().wait(200).ack_from_client().seq(-1);
