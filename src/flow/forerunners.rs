@@ -71,7 +71,8 @@ impl<X> Forerunner<X> {
 
 /// Its first number, and what both sides would send next; none of a flow that was closed, or of which only one side was heard.
 fn resumable(flow: &Flow, ended: Ended) -> Option<(SeqNumber, PerSide<SeqNumber>)> {
-    let tcp = flow.tcp.as_ref().filter(|tcp| matches!(ended, Ended::Timeout | Ended::Evicted) && !tcp.is_over())?;
+    let was_cut = matches!(ended, Ended::Timeout | Ended::Evicted);
+    let tcp = flow.tcp.as_ref().filter(|tcp| was_cut && !tcp.reset_seen() && !tcp.closed_by_both())?;
     let [low, high] = [Side::Low, Side::High].map(|side| tcp.sides[side].next);
     Some((flow.first_seq()?, PerSide([low?, high?])))
 }

@@ -1,8 +1,8 @@
 //! What a run may hold in memory, and who waits when it is too much.
 //!
-//! Five eighths are for living flows, the rest for rounds, rows on their way and what comparison learns. A source alone may use all of the five
-//! eighths; of several each may use half of them, and one goes on beyond the other half only if it is the first of those being read. So the limit holds
-//! however many are read at once, and what a source gives depends on its packets only.
+//! Half of it is for living flows, the rest for rounds, rows on their way and what comparison learns. A source alone may use all of that half; of several
+//! each may use half of it, and one goes on beyond the other half only if it is the first of those being read. So the limit holds however many are read
+//! at once, and what a source gives depends on its packets only.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -25,7 +25,7 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(max: usize, sources: usize) -> Self {
-        let flows = max / 8 * 5;
+        let flows = max / 2;
         let per_source = if sources > 1 { flows / 2 } else { flows };
         Self { per_source, others_wait_at: flows / 2, held: Mutex::default(), changed: Condvar::new() }
     }
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_first_source_never_waits_and_the_others_do() {
-        let memory = Memory::new(1_600, 2);
+        let memory = Memory::new(2_000, 2);
         assert_eq!((memory.per_source(), memory.others_wait_at), (500, 500));
         memory.note(3, 450);
         let waited = AtomicBool::new(true);

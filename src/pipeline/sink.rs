@@ -59,11 +59,14 @@ impl Sink {
         Self { lists, schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
     }
 
-    pub fn add(&self, rows: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
+    pub fn add(&self, rows: Vec<FlowRow>) -> Result<(), TableError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let groups = {
             let mut waiting = locked(&self.waiting);
-            waiting.rows += rows.iter().map(Vec::len).sum::<usize>();
-            waiting.groups.extend(rows.into_iter().filter(|group| !group.is_empty()));
+            waiting.rows += rows.len();
+            waiting.groups.push(rows);
             if waiting.rows < BATCH_ROWS {
                 return Ok(());
             }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use crate::capture::{FileReport, Source, SourceReader};
-use crate::model::rows::{CaptureRow, FlowRow};
+use crate::model::rows::CaptureRow;
 use crate::model::{FileId, Timestamp};
 use crate::packet::Fragments;
-use crate::shard::{SHARDS, Shard};
+use crate::shard::{Conversation, SHARDS, Shard};
 use crate::table::TableError;
 
 use super::ahead;
@@ -32,10 +32,8 @@ pub fn read(index: usize, source: &Source, shared: &Shared<'_>) -> Result<Vec<Ca
         rows.know_interfaces(reader.interfaces());
         rows.know_gaps(reader.gaps());
         let read_ahead = || next.fill(&mut reader, &mut fragments); // 1 records found, 2 decoded on all cores, fragments joined
-        let update = || {
-            let ended = update(&mut shards, &now, &rows); // 3 no lock: a shard owns its flows
-            sink.add(ended) // 4 rows on their way to the table
-        };
+        let add = |ended| sink.add(rows.of(ended)); // 4 rows on their way to the table
+        let update = || update(&mut shards, &now, add); // 3 no lock: a shard owns its flows
         let (more_to_come, added) = rayon::join(read_ahead, update);
         added?;
         let duplicates = shards.iter_mut().map(Shard::take_duplicates).sum();
@@ -48,14 +46,7 @@ pub fn read(index: usize, source: &Source, shared: &Shared<'_>) -> Result<Vec<Ca
     }
     sink.note_evicted(shards.iter_mut().map(Shard::take_evicted).sum());
     rows.know_gaps(reader.gaps());
-    loop {
-        let left = |shard: &mut Shard| rows.of(shard.finish_some(end.clock, end.time));
-        let made: Vec<Vec<FlowRow>> = shards.par_iter_mut().map(left).collect(); // some thousands, written before the next are made
-        if made.iter().all(Vec::is_empty) {
-            break;
-        }
-        sink.add(made)?;
-    }
+    while empty(&mut shards, &end, |left| sink.add(rows.of(left)))? {}
     Ok(reader.take_reports().into_iter().map(|report| capture_row(source, &accounts, report)).collect())
 }
 
@@ -74,12 +65,22 @@ impl End {
     }
 }
 
-fn update(shards: &mut [Shard], decoded: &Decoded, rows: &Rows<'_>) -> Vec<Vec<FlowRow>> {
-    let each = |(index, shard): (usize, &mut Shard)| {
+/// Gives every shard its packets of a round, and what ended thereby to `each`.
+fn update(shards: &mut [Shard], decoded: &Decoded, each: impl Fn(Vec<Conversation>) -> Result<(), TableError> + Sync) -> Result<(), TableError> {
+    shards.par_iter_mut().enumerate().try_for_each(|(index, shard)| {
         decoded.packets_of(index).for_each(|packet| shard.update(packet, &decoded.round.bytes));
-        rows.of(shard.take_ended())
+        each(shard.take_ended())
+    })
+}
+
+/// Ends some thousands of the flows that are left; whether there were any.
+fn empty(shards: &mut [Shard], end: &End, each: impl Fn(Vec<Conversation>) -> Result<(), TableError> + Sync) -> Result<bool, TableError> {
+    let some = |shard: &mut Shard| {
+        let left = shard.finish_some(end.clock, end.time);
+        let any = !left.is_empty();
+        each(left).map(|()| any)
     };
-    shards.par_iter_mut().enumerate().map(each).collect()
+    shards.par_iter_mut().map(some).try_reduce(|| false, |one, other| Ok(one || other))
 }
 
 fn capture_row(source: &Source, accounts: &BTreeMap<FileId, Accounts>, report: FileReport) -> CaptureRow {

@@ -136,7 +136,7 @@ impl Tcp {
 
     /// Bytes kept in boxes of its own.
     pub(super) fn held(&self) -> usize {
-        self.log.held()
+        self.log.held() + self.sides.0.iter().map(TcpSide::held).sum::<usize>()
     }
 
     pub fn reset_seen(&self) -> bool {
