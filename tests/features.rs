@@ -2,12 +2,13 @@
 
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use common::*;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use serde_json::Value;
+use tamperscope::table::{self, FEATURES, SPLT, TIMES};
 
 /// Whose address and port a packet has.
 type End = (String, u16);
@@ -257,6 +258,26 @@ fn quartiles_of_a_long_flow_are_within_the_bound_and_all_else_is_exact() {
         sketched += usize::from(is_quartile && !is_near(Some(found), Some(expected)));
     }
     assert!(sketched > 0, "1,500 packets are not kept each");
+}
+
+// The page.
+
+#[test]
+fn the_page_of_features_names_columns_that_are_there_and_leaves_none_out() {
+    let page = fs::read_to_string(root().join("docs/features.md")).expect("the page");
+    let (_, flows) = table::tables().swap_remove(0);
+    let declared: HashSet<&str> = flows.iter().map(|column| column.name).collect();
+    // The second cell of a row says what it is here; what stands between backticks are names and arithmetic.
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let here = line.split('|').nth(2).expect("a second cell");
+        let code = here.split('`').skip(1).step_by(2);
+        let words = code.flat_map(|code| code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_'));
+        let strange = words.filter(|word| word.starts_with(|letter: char| letter.is_ascii_alphabetic())).find(|word| !declared.contains(word));
+        assert_eq!(strange, None, "no column has this name: {line}");
+    }
+    let features = FEATURES.iter().chain(TIMES).chain(SPLT).map(|column| column.name).filter(|name| !name.starts_with("s2c_"));
+    let left_out: Vec<_> = features.filter(|name| !page.contains(&format!("{name}`")) && !page.contains(&format!("`{name} "))).collect();
+    assert!(left_out.is_empty(), "not on the page: {left_out:?}");
 }
 
 // The first packets.

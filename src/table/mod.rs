@@ -25,7 +25,7 @@ pub use spool::{SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};
 
 /// Grows with every change of the columns.
-pub const SCHEMA_VERSION: &str = "2";
+pub const SCHEMA_VERSION: &str = "3";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {

@@ -54,6 +54,7 @@ fn gaps_lie_between_all_packets_of_a_direction() {
 #[test]
 fn a_direction_with_one_packet_has_a_size_and_no_gap() {
     let flow = flow_of(&client_sends(&[(0.0, 120)]));
+    assert!(flow.features.is_none(), "nothing is kept of it");
     let features = flow.features();
     assert_eq!(features.payloads(&flow, side(ClientToServer)).expect("one").quartiles, [120.0; 3]);
     assert_eq!(features.gaps_ms(side(ClientToServer)), None);
