@@ -13,7 +13,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use tamperscope::capture::SourceRules;
 use tamperscope::flow::Timeouts;
 use tamperscope::infer::Weights;
-use tamperscope::pipeline::{Job, ROUND_BYTES, Settings};
+use tamperscope::pipeline::{Job, Settings};
 use tamperscope::service::Catalog;
 use traffic::{Capture, From, Script, common_flow};
 
@@ -57,9 +57,11 @@ fn settings(input: PathBuf, output: PathBuf) -> Settings {
         temp_dir: None,
         rules: SourceRules::default(),
         timeouts: Timeouts::default(),
-        round_bytes: ROUND_BYTES,
+        round_bytes: None,
+        max_memory: 8 << 30,
         catalog: Catalog::built_in().expect("the catalog"),
         weights: Weights::built_in().expect("the weights"),
         prior: 0.05,
+        splt: 0,
     }
 }

@@ -38,7 +38,8 @@ fn flows_that_do_not_fit_end_early_and_the_run_says_so() {
         (ran.err, run, out)
     };
     let (err, told, out) = tables("one", &["--threads", "1"]);
-    let flows = rows_of(&out, "flows", &["end_reason", "c2s_packets", "s2c_packets", "continues"]);
+    let flows = rows_of(&out, "flows", &["start", "flow_id", "end_reason", "c2s_packets", "s2c_packets", "continues"]);
+    assert!(flows.is_sorted_by_key(|flow| (number(flow, "start"), number(flow, "flow_id"))), "rows of many runs come in order");
     let evicted = flows.iter().filter(|flow| text(flow, "end_reason") == "evicted").count();
     assert!(evicted > 1_000, "{evicted} flows did not fit");
     assert_eq!(told["flows_evicted"], json!(evicted));

@@ -110,10 +110,13 @@ impl<'a> LastStep<'a> {
     }
 
     fn spool_findings(&mut self) -> Result<(), TableError> {
-        let rows = std::mem::take(&mut self.waiting);
-        let columns = spooled(FINDINGS, &rows.iter().collect::<Vec<_>>());
-        let run = RecordBatch::try_new(self.found.schema(), columns).map_err(|source| TableError::Arrow { table: "findings", source })?;
-        self.found.append(&[run])
+        let mut rows = std::mem::take(&mut self.waiting);
+        rows.sort_unstable_by(|one, other| {
+            let key = |row: &FindingRow| (row.time.as_micros(), row.flow_id);
+            key(one).cmp(&key(other)).then_with(|| one.detector.cmp(&other.detector))
+        });
+        let schema = self.found.schema();
+        self.found.append(&rows.iter().collect::<Vec<_>>(), |rows| RecordBatch::try_new(schema.clone(), spooled(FINDINGS, rows)))
     }
 
     fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {

@@ -30,7 +30,7 @@ use crate::table::{Output, TableError};
 use memory::Memory;
 
 /// Records of a round come from about this many bytes of a file: enough work for many cores, little enough for their caches.
-const ROUND_BYTES: usize = 8 * 1024 * 1024;
+pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a run is asked to do.
 pub struct Settings {

@@ -1,5 +1,6 @@
 //! Where ended flows go: collected from all sources, written as sorted runs, and learnt from on the way.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,13 +11,24 @@ use crate::infer::{Case, Knowledge};
 use crate::model::rows::FlowRow;
 use crate::table::{Cases, Column, FLOWS, SPOOL, Spool, TableError, added, spooled};
 
-/// Rows of one run: some 30 MB of columns while they wait.
+/// Rows of one run: some 60 MB while they wait.
 const RUN_ROWS: usize = 32 * 1024;
-/// Rows that become columns at a time: few, so that they are still in the cache and their memory is used again.
-const BATCH_ROWS: usize = 1_024;
 
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
+
+/// The same order of rows that are not columns yet.
+fn in_order(one: &FlowRow, other: &FlowRow) -> Ordering {
+    let key = |row: &FlowRow| (row.start.as_micros(), row.flow_id);
+    nulls_last(one.service.as_deref(), other.service.as_deref())
+        .then_with(|| nulls_last(one.host.as_deref(), other.host.as_deref()))
+        .then_with(|| key(one).cmp(&key(other)))
+        .then_with(|| (&one.capture, one.first_packet).cmp(&(&other.capture, other.first_packet)))
+}
+
+fn nulls_last(one: Option<&str>, other: Option<&str>) -> Ordering {
+    one.is_none().cmp(&other.is_none()).then_with(|| one.cmp(&other))
+}
 
 /// Takes rows from any thread.
 pub struct Sink {
@@ -28,14 +40,11 @@ pub struct Sink {
     learnt: Mutex<Learnt>,
 }
 
-/// What has not become a run yet.
+/// Rows as shards gave them: they are large, so that moving them together would cost more than looking them up.
 #[derive(Default)]
 struct Waiting {
-    /// As shards gave them: they are large, so that moving them together would cost more than looking them up.
     groups: Vec<Vec<FlowRow>>,
     rows: usize,
-    batches: Vec<RecordBatch>,
-    batched: usize,
 }
 
 /// What all rows together gave.
@@ -63,43 +72,28 @@ impl Sink {
         if rows.is_empty() {
             return Ok(());
         }
-        let groups = {
+        let full = {
             let mut waiting = locked(&self.waiting);
             waiting.rows += rows.len();
             waiting.groups.push(rows);
-            if waiting.rows < BATCH_ROWS {
-                return Ok(());
-            }
-            waiting.rows = 0;
-            std::mem::take(&mut waiting.groups)
+            (waiting.rows >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
         };
-        self.make_columns(groups)?;
-        let run = {
-            let mut waiting = locked(&self.waiting);
-            if waiting.batched < RUN_ROWS {
-                return Ok(());
-            }
-            waiting.batched = 0;
-            std::mem::take(&mut waiting.batches)
-        };
-        self.spool.append(&run)
+        full.map_or(Ok(()), |full| self.write(&full))
     }
 
     pub fn note_evicted(&self, flows: u64) {
         locked(&self.learnt).evicted += flows;
     }
 
-    fn make_columns(&self, groups: Vec<Vec<FlowRow>>) -> Result<(), TableError> {
-        let rows: Vec<&FlowRow> = groups.iter().flatten().collect();
-        for rows in rows.chunks(2 * BATCH_ROWS) {
+    fn write(&self, waiting: &Waiting) -> Result<(), TableError> {
+        let mut rows: Vec<&FlowRow> = waiting.groups.iter().flatten().collect();
+        rows.sort_unstable_by(|one, other| in_order(one, other));
+        self.spool.append(&rows, |rows| {
             let columns = self.lists.iter().flat_map(|list| spooled(list, rows)).collect();
-            let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| TableError::Arrow { table: "flows", source })?;
+            let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
             self.note(&batch, rows);
-            let mut waiting = locked(&self.waiting);
-            waiting.batched += rows.len();
-            waiting.batches.push(batch);
-        }
-        Ok(())
+            Ok(batch)
+        })
     }
 
     fn note(&self, batch: &RecordBatch, rows: &[&FlowRow]) {
@@ -114,16 +108,14 @@ impl Sink {
 
     /// Writes what waits; gives the runs and what was learnt.
     pub fn finish(self) -> Result<(Spool, Learnt), TableError> {
-        let groups = std::mem::take(&mut locked(&self.waiting).groups);
-        self.make_columns(groups)?;
-        let run = std::mem::take(&mut locked(&self.waiting).batches);
-        if !run.is_empty() {
-            self.spool.append(&run)?;
+        let rest = std::mem::take(&mut *locked(&self.waiting));
+        if rest.rows > 0 {
+            self.write(&rest)?;
+        }
+        if locked(&self.learnt).knowledge.asks() {
+            self.spool.scan(Cases::COLUMNS, |batch| each_case(batch, |case| locked(&self.learnt).knowledge.learn(&case)))?;
         }
         let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if learnt.knowledge.asks() {
-            self.spool.scan(Cases::COLUMNS, |batch| each_case(batch, |case| learnt.knowledge.learn(&case)))?;
-        }
         learnt.knowledge.settle();
         Ok((self.spool, learnt))
     }

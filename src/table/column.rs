@@ -7,7 +7,6 @@ use arrow::array::{
 };
 use arrow::array::{StringArray, StringBuilder, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
-use rayon::prelude::*;
 
 use crate::model::Timestamp;
 use crate::model::words::Word;
@@ -250,9 +249,9 @@ impl<B: arrow::array::ArrayBuilder> ElementType for ListBuilder<B> {
     }
 }
 
-/// The arrays of rows for the spool, column by column on all cores.
-pub fn spooled<R: Sync>(columns: &'static [Column<R>], rows: &[&R]) -> Vec<ArrayRef> {
-    columns.par_iter().map(|column| column.spooled(rows)).collect()
+/// The arrays of rows for the spool.
+pub fn spooled<R>(columns: &'static [Column<R>], rows: &[&R]) -> Vec<ArrayRef> {
+    columns.iter().map(|column| column.spooled(rows)).collect()
 }
 
 /// The arrays of a table from those of the spool.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,9 @@ use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
-use arrow_ipc::CompressionType;
-use arrow_ipc::reader::FileReader;
-use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use rayon::prelude::*;
 
 use super::TableError;
@@ -25,6 +25,8 @@ pub type SortKey = &'static [&'static str];
 
 /// Rows of a run that are read back at a time: so many of each run are in memory when runs are merged.
 const READ_ROWS: usize = 512;
+/// Pieces of so many rows that are made before they are written.
+const PIECES_MADE: usize = 32;
 /// Rows that a merge gives at a time.
 const MERGED_ROWS: usize = 8_192;
 /// Runs that are merged at once. Where there are more, some become one first.
@@ -54,25 +56,20 @@ impl Spool {
         self.schema.clone()
     }
 
-    /// Sorts rows and writes them as a run. From any thread.
-    pub fn append(&self, rows: &[RecordBatch]) -> Result<(), TableError> {
+    /// Writes rows that are in order as a run, piece by piece; pieces are made on all cores. From any thread.
+    pub fn append<R: Sync>(&self, rows: &[&R], batch: impl Fn(&[&R]) -> Result<RecordBatch, ArrowError> + Sync) -> Result<(), TableError> {
         let path = self.new_path();
-        self.write_run(&path, rows).map_err(|source| self.error(source))?;
+        let write = || -> Result<(), ArrowError> {
+            let mut writer = self.run_writer(&path)?;
+            for some in rows.chunks(READ_ROWS * PIECES_MADE) {
+                let pieces = some.par_chunks(READ_ROWS).map(&batch).collect::<Result<Vec<_>, _>>()?;
+                pieces.iter().try_for_each(|piece| writer.write(piece))?;
+            }
+            finished(writer)
+        };
+        write().map_err(|source| self.error(source))?;
         self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(path);
         Ok(())
-    }
-
-    fn write_run(&self, path: &Path, batches: &[RecordBatch]) -> Result<(), ArrowError> {
-        let keys = Keys::new(&self.schema, self.key)?;
-        let encoded = batches.iter().map(|batch| keys.encode(batch)).collect::<Result<Vec<_>, _>>()?;
-        let places = batches.iter().enumerate().flat_map(|(index, batch)| (0..batch.num_rows()).map(move |row| (index, row)));
-        let mut order: Vec<(usize, usize)> = places.collect();
-        order.sort_unstable_by(|&(one, row), &(other, other_row)| encoded[one].row(row).cmp(&encoded[other].row(other_row)));
-        let mut writer = self.run_writer(path)?;
-        for picks in order.chunks(READ_ROWS) {
-            writer.write(&picked(&self.schema, batches, picks)?)?;
-        }
-        writer.finish()
     }
 
     fn new_path(&self) -> PathBuf {
@@ -80,23 +77,23 @@ impl Spool {
         self.folder.join(format!("{}-{run}.run", self.table))
     }
 
+    /// The run is compressed as one stream: a frame for each of its thousands of buffers would cost more than it saves.
     fn run_writer(&self, path: &Path) -> Result<RunWriter, ArrowError> {
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-        FileWriter::try_new_with_options(BufWriter::new(File::create(path)?), &self.schema, options)
+        StreamWriter::try_new(FrameEncoder::new(BufWriter::new(File::create(path)?)), &self.schema)
     }
 
-    /// Gives some columns of all rows, in no order.
-    pub fn scan(&self, columns: &[&str], mut each: impl FnMut(&RecordBatch)) -> Result<(), TableError> {
+    /// Gives some columns of all rows, in no order, each run on its own core.
+    pub fn scan(&self, columns: &[&str], each: impl Fn(&RecordBatch) + Sync) -> Result<(), TableError> {
         let runs = self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        runs.iter().try_for_each(|path| self.scan_run(path, columns, &mut each)).map_err(|source| self.error(source))
+        runs.par_iter().try_for_each(|path| self.scan_run(path, columns, &each)).map_err(|source| self.error(source))
     }
 
-    fn scan_run(&self, path: &Path, columns: &[&str], each: &mut impl FnMut(&RecordBatch)) -> Result<(), ArrowError> {
+    fn scan_run(&self, path: &Path, columns: &[&str], each: &impl Fn(&RecordBatch)) -> Result<(), ArrowError> {
         let projection = columns.iter().map(|name| self.schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        for batch in FileReader::try_new(BufReader::new(File::open(path)?), Some(projection))? {
+        run_reader(path, Some(projection))?.try_for_each(|batch| {
             each(&batch?);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Gives all rows in order, some thousands at a time, and removes the runs.
@@ -114,7 +111,7 @@ impl Spool {
         let path = self.new_path();
         let mut writer = self.run_writer(&path).map_err(|source| self.error(source))?;
         self.merge_runs(paths, |rows| write_in_pieces(&mut writer, &rows).map_err(|source| self.error(source)))?;
-        writer.finish().map_err(|source| self.error(source))?;
+        finished(writer).map_err(|source| self.error(source))?;
         Ok(path)
     }
 
@@ -153,7 +150,18 @@ fn without_idle_validity(column: ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(make_array(column.to_data().into_builder().nulls(None).build()?))
 }
 
-type RunWriter = FileWriter<BufWriter<File>>;
+type RunWriter = StreamWriter<FrameEncoder<BufWriter<File>>>;
+type RunReader = StreamReader<FrameDecoder<BufReader<File>>>;
+
+fn run_reader(path: &Path, projection: Option<Vec<usize>>) -> Result<RunReader, ArrowError> {
+    StreamReader::try_new(FrameDecoder::new(BufReader::new(File::open(path)?)), projection)
+}
+
+/// Ends the stream, its frame, and what the file has not been given yet.
+fn finished(writer: RunWriter) -> Result<(), ArrowError> {
+    let mut file = writer.into_inner()?.finish().map_err(|error| ArrowError::IoError(error.to_string(), error.into()))?;
+    Ok(file.flush()?)
+}
 
 fn write_in_pieces(writer: &mut RunWriter, rows: &RecordBatch) -> Result<(), ArrowError> {
     (0..rows.num_rows()).step_by(READ_ROWS).try_for_each(|start| writer.write(&rows.slice(start, READ_ROWS.min(rows.num_rows() - start))))
@@ -189,7 +197,7 @@ struct Merge {
 }
 
 struct Run {
-    reader: FileReader<BufReader<File>>,
+    reader: RunReader,
     batch: RecordBatch,
     rows: Rows,
     at: usize,
@@ -202,7 +210,7 @@ impl Merge {
         let keys = Keys::new(&spool.schema, spool.key)?;
         let mut merge = Self { runs: Vec::new(), heap: BinaryHeap::new(), keys, schema: spool.schema.clone() };
         for path in paths {
-            let mut reader = FileReader::try_new(BufReader::new(File::open(path)?), None)?;
+            let mut reader = run_reader(path, None)?;
             if let Some(batch) = reader.next() {
                 let batch = batch?;
                 let rows = merge.keys.encode(&batch)?;
@@ -266,10 +274,14 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Int64, false), Field::new("text", DataType::Utf8, true)]));
         let spool = Spool::new("flows", folder, schema.clone(), &["key"]);
         for run in 0..runs {
-            let keys: Vec<i64> = (0..rows).map(|row| (row * runs + run) * 7_919 % (runs * rows)).collect();
-            let texts: StringArray = keys.iter().map(|key| (key % 3 > 0).then(|| key.to_string())).collect();
-            let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(keys)), Arc::new(texts)]).expect("it fits");
-            spool.append(&[batch.slice(0, 7), batch.slice(7, rows as usize - 7)]).expect("written");
+            let mut keys: Vec<i64> = (0..rows).map(|row| (row * runs + run) * 7_919 % (runs * rows)).collect();
+            keys.sort_unstable();
+            let batch = |keys: &[&i64]| {
+                let texts: StringArray = keys.iter().map(|&&key| (key % 3 > 0).then(|| key.to_string())).collect();
+                let keys: Int64Array = keys.iter().map(|&&key| Some(key)).collect();
+                RecordBatch::try_new(schema.clone(), vec![Arc::new(keys), Arc::new(texts)])
+            };
+            spool.append(&keys.iter().collect::<Vec<_>>(), batch).expect("written");
         }
         spool
     }
