@@ -1,10 +1,9 @@
 """Very many flows of few packets: a SYN flood, and connections that are all open at the same time."""
-from flows import CLIENTS_MAX, client_address
-from headers import ACK, FIN, PSH, RST, SYN, Half
+from headers import ACK, FIN, PSH, RST, SYN, TCP, Half
 from payload import Payload
 from pcap import RECORD, START, write_all
+from tcp import CLIENTS_MAX, client_address
 
-TCP = 6
 PIECES = 200_000
 FLOOD_SERVER = bytes((198, 18, 0, 80))
 ANSWER_AFTER = 150  # microseconds

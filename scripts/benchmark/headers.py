@@ -5,6 +5,7 @@ summed once for each flow, payload is summed by a table, and a header is one cal
 """
 import struct
 
+TCP, UDP = 6, 17
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CLIENT_MAC, SERVER_MAC = bytes.fromhex("0254530000c1"), bytes.fromhex("025453000051")
 TIMESTAMPS = 0x0101080A  # two NOPs, kind 8, length 10 (RFC 7323 section 3.2)
