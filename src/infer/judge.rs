@@ -255,7 +255,7 @@ fn outcome(case: &Case<'_>, broken: bool) -> Outcome {
         };
     }
     let reset = case.s2c_rst > 0 && !case.observed.benign.iter().any(|word| word == Benign::Closed.word());
-    let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.retransmits >= 3;
+    let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.payload_repeats >= 3;
     match case.fate {
         Some(PayloadFate::NoPayload) | None => match case.tcp_state {
             // Nothing was asked, and both ends parted in good order.

@@ -42,7 +42,8 @@ pub struct Case<'a> {
     pub fate: Option<PayloadFate>,
     pub outstanding: Option<Outstanding>,
     pub s2c_rst: i64,
-    pub retransmits: i64,
+    /// Packets of both sides that sent payload again.
+    pub payload_repeats: i64,
     pub gates: Vec<Gate>,
     /// Whether application data went both ways.
     pub exchanged: bool,

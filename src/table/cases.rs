@@ -24,14 +24,28 @@ pub struct Cases<'a> {
     fate: Words<'a, PayloadFate>,
     outstanding: Words<'a, Outstanding>,
     s2c_rst: &'a Int64Array,
-    s2c_retransmits: &'a Int64Array,
-    c2s_retransmits: &'a Int64Array,
+    repeats: [Repeats<'a>; 2],
     quality: &'a arrow::array::ListArray,
     exchanged: &'a BooleanArray,
     answer_owed: &'a BooleanArray,
     asked: &'a Int64Array,
     waited_until: &'a Int64Array,
     observed: &'a StringArray,
+}
+
+/// What one side sent again.
+struct Repeats<'a> {
+    all: &'a Int64Array,
+    syn: &'a Int64Array,
+    fin: &'a Int64Array,
+}
+
+impl Repeats<'_> {
+    /// Packets that sent payload again: a SYN or FIN that comes again is none.
+    fn of_payload(&self, row: usize) -> i64 {
+        let again = |column: &Int64Array| count(column, row).saturating_sub(1).max(0);
+        (count(self.all, row) - again(self.syn) - again(self.fin)).max(0)
+    }
 }
 
 /// A column of words, as the spool holds it.
@@ -96,8 +110,10 @@ impl<'a> Cases<'a> {
             fate: words(batch, "first_payload_fate")?,
             outstanding: words(batch, "outstanding")?,
             s2c_rst: counts("s2c_rst")?,
-            s2c_retransmits: counts("s2c_retransmits")?,
-            c2s_retransmits: counts("c2s_retransmits")?,
+            repeats: [
+                Repeats { all: counts("c2s_retransmits")?, syn: counts("c2s_syn")?, fin: counts("c2s_fin")? },
+                Repeats { all: counts("s2c_retransmits")?, syn: counts("s2c_syn")?, fin: counts("s2c_fin")? },
+            ],
             quality: column("quality")?.as_list_opt()?,
             exchanged: column("spool.exchanged")?.as_boolean_opt()?,
             answer_owed: column("spool.answer_owed")?.as_boolean_opt()?,
@@ -109,7 +125,6 @@ impl<'a> Cases<'a> {
 
     pub fn get(&self, row: usize) -> Case<'a> {
         let number = |column: &Float64Array| (!column.is_null(row)).then(|| column.value(row));
-        let count = |column: &Int64Array| if column.is_null(row) { 0 } else { column.value(row) };
         Case {
             source: self.source.value(row),
             flow_id: self.flow_id.value(row),
@@ -125,8 +140,8 @@ impl<'a> Cases<'a> {
             ack_rtt_ms: number(self.ack_rtt_ms),
             fate: self.fate.get(row),
             outstanding: self.outstanding.get(row),
-            s2c_rst: count(self.s2c_rst),
-            retransmits: count(self.s2c_retransmits) + count(self.c2s_retransmits),
+            s2c_rst: count(self.s2c_rst, row),
+            payload_repeats: self.repeats.iter().map(|repeats| repeats.of_payload(row)).sum(),
             gates: self.gates(row),
             exchanged: self.exchanged.value(row),
             answer_owed: self.answer_owed.value(row),
@@ -144,6 +159,10 @@ impl<'a> Cases<'a> {
         let texts = list.as_string_opt::<i32>();
         texts.into_iter().flat_map(|texts| texts.iter().flatten().filter_map(Gate::from_word).collect::<Vec<_>>()).collect()
     }
+}
+
+fn count(column: &Int64Array, row: usize) -> i64 {
+    if column.is_null(row) { 0 } else { column.value(row) }
 }
 
 fn words<'a, W: Word>(batch: &'a RecordBatch, name: &str) -> Option<Words<'a, W>> {

@@ -41,7 +41,7 @@ pub struct TcpSide {
     last_ack_time: Timestamp,
     /// How often the last acknowledgement was repeated.
     repeated_acks: u32,
-    /// Segments sent again that the peer has not answered by an acknowledgement.
+    /// Segments sent again that the peer has not answered by repeating an acknowledgement.
     unanswered_repeats: u16,
     /// As the last packet states it, and the largest behind the SYN; not scaled.
     window: u16,
@@ -342,7 +342,7 @@ impl TcpSide {
                 peer.unanswered_repeats = peer.unanswered_repeats.saturating_sub(1);
             }
             _ if self.last_ack == Some(segment.ack) => {}
-            _ => (self.repeated_acks, peer.unanswered_repeats) = (0, 0),
+            _ => self.repeated_acks = 0,
         }
         (self.last_ack, self.last_ack_time) = (Some(segment.ack), packet.time);
         let reveals_gap = self.moves_on(placed, peer);
