@@ -15,19 +15,14 @@ use super::{Flow, Volume};
 /// Made at the second packet of a flow.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
-    sides: PerSide<OfSide>,
+    /// Empty of a side with one packet: its volume tells the same.
+    samples: Samples,
+    flags: PerSide<FlagCounts>,
     /// Nanoseconds between the packets of both sides.
     gaps: Sums,
     bursts: Bursts,
     /// Only of flows that had any.
     pauses: Option<Box<Pauses>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct OfSide {
-    /// Empty of a side with one packet: its volume tells the same.
-    samples: Samples,
-    flags: FlagCounts,
 }
 
 /// Packets with a flag (RFC 9293 section 3.1; ECE and CWR: RFC 3168 section 6.1).
@@ -76,15 +71,13 @@ impl Features {
         if packet.time - end > IDLE {
             self.pauses.get_or_insert_with(|| Box::new(Pauses::new(start))).add(end, packet.time);
         }
-        let (volume, samples) = (&before[packet.sender], &mut self.sides[packet.sender].samples);
-        let gap = nanos(packet.time - volume.last);
-        match volume.originals() {
-            0 => {}
-            1 => {
-                samples.add(volume.only_payload(), None);
-                samples.add(packet.payload, Some(gap));
-            }
-            _ => samples.add(packet.payload, Some(gap)),
+        let (sender, volume) = (packet.sender, &before[packet.sender]);
+        let packets = volume.originals();
+        if packets == 1 {
+            self.samples.add(sender, 0, volume.only_payload(), None);
+        }
+        if packets > 0 {
+            self.samples.add(sender, packets, packet.payload, Some(nanos(packet.time - volume.last)));
         }
         self.count(packet);
     }
@@ -92,17 +85,17 @@ impl Features {
     /// Bytes kept in boxes of its own.
     pub(super) fn held(&self) -> usize {
         let pauses = self.pauses.as_ref().map_or(0, |pauses| size_of_val(&**pauses));
-        self.sides.0.iter().map(|side| side.samples.held()).sum::<usize>() + pauses
+        self.samples.held() + pauses
     }
 
     fn count(&mut self, packet: Glance) {
-        self.sides[packet.sender].flags.add(packet.flags);
+        self.flags[packet.sender].add(packet.flags);
         self.bursts.add(packet.sender, packet.time, packet.payload);
     }
 
     /// Flags of a side's packets.
     pub fn flags(&self, side: Side) -> FlagCounts {
-        self.sides[side].flags
+        self.flags[side]
     }
 
     pub fn bursts(&self, side: Side) -> BurstCounts {
@@ -114,15 +107,15 @@ impl Features {
         let volume = &flow.volume[side];
         if volume.originals() == 1 {
             let mut only = Samples::default();
-            only.add(volume.only_payload(), None);
-            return only.payloads();
+            only.add(side, 0, volume.only_payload(), None);
+            return only.payloads(side);
         }
-        self.sides[side].samples.payloads()
+        self.samples.payloads(side)
     }
 
     /// Time between a side's packets, in milliseconds.
     pub fn gaps_ms(&self, side: Side) -> Option<Distribution> {
-        self.sides[side].samples.gaps().map(|gaps| gaps.per(NANOS_PER_MS))
+        self.samples.gaps(side).map(|gaps| gaps.per(NANOS_PER_MS))
     }
 
     /// Time between packets of both sides, in milliseconds.
