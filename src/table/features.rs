@@ -38,12 +38,12 @@ pub const FEATURES: &[Column<FlowRow>] = both_directions! {
     f64 "payload_q1" Bytes NO_PAYLOAD ("First quartile of the payload of the " who "'s packets that carry any: exact up to 256 packets of the direction, \
         within 3.2 % beyond.") |volume| Some(volume.payload?.q1);
     f64 "payload_median" Bytes NO_PAYLOAD ("Median payload of the " who "'s packets that carry any, as exact as its quartiles.") |volume| Some(volume.payload?.median);
-    f64 "payload_q3" Bytes NO_PAYLOAD ("Third quartile of the same of the " who ", as exact as the first.") |volume| Some(volume.payload?.q3);
+    f64 "payload_q3" Bytes NO_PAYLOAD ("Third quartile of the payload of the " who "'s packets that carry any, as exact as the first.") |volume| Some(volume.payload?.q3);
     f64 "iat_min_ms" Milliseconds ONE_PACKET ("Shortest time between two of the " who "'s packets.") |volume| Some(volume.iat_ms?.min);
     f64 "iat_q1_ms" Milliseconds ONE_PACKET ("First quartile of the time between the " who "'s packets: exact up to 256 packets, within 3.2 % beyond.") |volume|
         Some(volume.iat_ms?.q1);
     f64 "iat_median_ms" Milliseconds ONE_PACKET ("Median time between the " who "'s packets, as exact as its quartiles.") |volume| Some(volume.iat_ms?.median);
-    f64 "iat_q3_ms" Milliseconds ONE_PACKET ("Third quartile of the same of the " who ", as exact as the first.") |volume| Some(volume.iat_ms?.q3);
+    f64 "iat_q3_ms" Milliseconds ONE_PACKET ("Third quartile of the time between the " who "'s packets, as exact as the first.") |volume| Some(volume.iat_ms?.q3);
     i64 "bursts" Count NEVER_NULL ("Bursts of the " who ": payload packets in a row, without payload of the other side and without a gap above 1 s.") |volume|
         Some(volume.bursts.count);
     f64 "burst_packets_mean" Count NO_PAYLOAD ("Mean number of packets in a burst of the " who ".") |volume| volume.per_burst(volume.payload_packets);
