@@ -13,6 +13,10 @@ use tamperscope::app::{Reading, tls};
 use tamperscope::capture::{self, Round, SourceReader, SourceRules};
 use tamperscope::packet::{self, Decoded, Packet};
 
+/// The allocator of the binary, so that what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Who sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum From {
