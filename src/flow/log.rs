@@ -67,11 +67,11 @@ struct Rest {
 }
 
 impl PacketLog {
+    #[inline]
     pub(super) fn add(&mut self, record: PacketRecord) {
         if self.head.len() < limits::LOG_HEAD_PACKETS {
-            // From two on: most flows of a scan or a flood have no more.
             if self.head.len() == self.head.capacity() {
-                self.head.reserve_exact(self.head.len().max(LOG_BEGINS_WITH));
+                self.grow();
             }
             self.head.push(record);
             return;
@@ -84,6 +84,17 @@ impl PacketLog {
             marked.push(leaving);
         }
         tail.push_back(record);
+    }
+
+    /// Room for two records at first, since most flows of a scan or a flood have no more; then for 4, 16 and 32.
+    fn grow(&mut self) {
+        let room = match self.head.len() {
+            0 => 2,
+            2 => 4,
+            4 => 16,
+            _ => limits::LOG_HEAD_PACKETS,
+        };
+        self.head.reserve_exact(room.saturating_sub(self.head.len()).max(1));
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &PacketRecord> + Clone {
@@ -102,9 +113,6 @@ impl PacketLog {
         &self.head
     }
 }
-
-/// Records that a log has room for at first.
-const LOG_BEGINS_WITH: usize = 2;
 
 fn is_marked(record: &PacketRecord) -> bool {
     record.flags.is_control()

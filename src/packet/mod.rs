@@ -23,7 +23,7 @@ mod walk;
 
 pub use fragments::{Fragment, Fragments, Whole};
 pub use icmp::IcmpError;
-pub use tcp::{Options, Segment, SynOptions, TcpFlags, Timestamps};
+pub use tcp::{Segment, SynOptions, TcpFlags, TcpOptions, Timestamps};
 
 use std::hash::BuildHasher;
 

@@ -17,12 +17,12 @@ pub struct Segment {
     pub window: u16,
     pub flags: TcpFlags,
     pub has_options: bool,
-    pub options: Options,
+    pub options: TcpOptions,
 }
 
 /// What is kept of the options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Options {
+pub enum TcpOptions {
     /// None that is asked for.
     #[default]
     Nothing,
@@ -113,7 +113,7 @@ impl Segment {
     /// Timestamps; not asked for of a SYN.
     pub fn timestamps(&self) -> Option<Timestamps> {
         match self.options {
-            Options::Timestamps(timestamps) => Some(timestamps),
+            TcpOptions::Timestamps(timestamps) => Some(timestamps),
             _ => None,
         }
     }
@@ -121,7 +121,7 @@ impl Segment {
     /// Options of a SYN.
     pub fn syn_options(&self) -> Option<&SynOptions> {
         match &self.options {
-            Options::Syn(options) => Some(options),
+            TcpOptions::Syn(options) => Some(options),
             _ => None,
         }
     }
@@ -137,12 +137,12 @@ pub(super) fn segment(bytes: &[u8]) -> Option<((u16, u16), Segment, u32)> {
         window: header.window_size(),
         flags,
         has_options: header.data_offset() > 5,
-        options: Options::read(header.options(), flags),
+        options: TcpOptions::read(header.options(), flags),
     };
     Some(((header.source_port(), header.destination_port()), segment, header.slice().len() as u32))
 }
 
-impl Options {
+impl TcpOptions {
     #[inline]
     fn read(bytes: &[u8], flags: TcpFlags) -> Self {
         if flags.has(TcpFlags::SYN) {
@@ -277,10 +277,10 @@ mod tests {
     #[test]
     fn timestamps_are_found_wherever_they_stand() {
         let ack = TcpFlags::ACK;
-        let times = Options::Timestamps(Timestamps { value: 258, echo: 772 });
-        assert_eq!(Options::read(&[1, 1, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4], ack), times);
-        assert_eq!(Options::read(&[1, 1, 5, 2, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4], ack), times);
-        assert_eq!(Options::read(&[8, 10, 0, 0, 1, 2, 0, 0, 3], ack), Options::Nothing, "the last byte is missing");
+        let times = TcpOptions::Timestamps(Timestamps { value: 258, echo: 772 });
+        assert_eq!(TcpOptions::read(&[1, 1, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4], ack), times);
+        assert_eq!(TcpOptions::read(&[1, 1, 5, 2, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4], ack), times);
+        assert_eq!(TcpOptions::read(&[8, 10, 0, 0, 1, 2, 0, 0, 3], ack), TcpOptions::Nothing, "the last byte is missing");
     }
 
     proptest! {

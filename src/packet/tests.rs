@@ -20,7 +20,7 @@ fn a_tcp_packet_is_read_field_by_field() {
     assert_eq!(packet.payload.of(&round), b"hello");
     let Body::Tcp(segment) = packet.body else { panic!("TCP") };
     assert_eq!((segment.seq.0, segment.ack.0, segment.window), (4_096, 8_192, 502));
-    assert_eq!((segment.flags.0, segment.has_options, segment.options), (0x18, false, Options::Nothing));
+    assert_eq!((segment.flags.0, segment.has_options, segment.options), (0x18, false, TcpOptions::Nothing));
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(super) enum Numbered {
 
 impl History {
     /// Once per side.
+    #[inline]
     pub fn note(&mut self, side: Side, letter: u8) {
         if self.seen & bit(side, letter) == 0 {
             self.write(side, letter);
@@ -51,11 +52,16 @@ impl History {
     }
 
     /// What was noted turned out not to be so.
+    #[inline]
     pub fn take_back(&mut self, side: Side, letter: u8) {
+        if self.seen & bit(side, letter) != 0 {
+            self.strike_out(side, letter);
+        }
+    }
+
+    fn strike_out(&mut self, side: Side, letter: u8) {
         let written = if side == Side::Low { letter } else { letter.to_ascii_uppercase() };
-        if self.seen & bit(side, letter) != 0
-            && let Some(at) = self.letters.iter().position(|&other| other == written)
-        {
+        if let Some(at) = self.letters.iter().position(|&other| other == written) {
             self.letters[at..].rotate_left(1);
             self.len -= 1;
             self.seen &= !bit(side, letter);

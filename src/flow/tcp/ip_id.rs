@@ -26,6 +26,7 @@ pub(super) struct IpIds {
 }
 
 impl IpIds {
+    #[inline]
     pub fn add(&mut self, id: u16) {
         if self.packets == u8::MAX {
             return;

@@ -40,6 +40,7 @@ pub struct Samples {
 
 impl RoundTrips {
     /// New payload up to `end` passes the capture.
+    #[inline]
     pub fn send(&mut self, end: SeqNumber, sent: Timestamp, stamp: Option<u32>) {
         let place = self.taken.trailing_ones();
         if let Some(waiting) = self.waiting.get_mut(place as usize) {
@@ -60,6 +61,7 @@ impl RoundTrips {
     }
 
     /// An acknowledgement that moves on passes the capture.
+    #[inline]
     pub fn acknowledge(&mut self, ack: SeqNumber, time: Timestamp, echo: Option<u32>) {
         for place in places(self.taken) {
             let Waiting { sent, end, stamp } = self.waiting[place];

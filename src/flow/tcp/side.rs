@@ -191,7 +191,14 @@ impl TcpSide {
         if !self.may_lie(ahead, placed, peer) {
             return (Kind::Foreign, 0);
         }
-        self.place_elsewhere(placed, peer, next, round_trip())
+        let round_trip = [round_trip(), self.round_trip(peer)].into_iter().flatten().min();
+        self.place_elsewhere(placed, peer, next, round_trip)
+    }
+
+    /// The shortest round trip between the ends that payload was timed by: both halves of it.
+    fn round_trip(&self, peer: &Self) -> Option<Span> {
+        let (own, other) = (self.round_trips(), peer.round_trips());
+        (own.count > 0 && other.count > 0).then(|| own.min + other.min)
     }
 
     /// Where a stream goes on that was not captured from its start, if the peer has told it: at the byte that it waits for, a window before the first
@@ -219,6 +226,9 @@ impl TcpSide {
         // The byte of a probe is sent once more with those behind it: nothing was lost.
         let kind = if ahead == -1 && beyond > 0 { Kind::Original } else { self.again(placed, peer, filled, round_trip) };
         let fin = u32::from(placed.has(TcpFlags::FIN));
+        if fin > 0 {
+            self.fin_end = Some(placed.end);
+        }
         let new_bytes = filled.bytes.saturating_add((beyond.max(0) as u32).saturating_sub(fin)).min(placed.payload());
         if beyond > 0 {
             self.advance(placed, new_bytes);

@@ -64,11 +64,19 @@ fn later_segments_do_not_make_a_retransmission_look_prompt() {
 #[test]
 fn without_a_handshake_three_milliseconds_count() {
     let filled_after = |millis: i32| {
-        let trace = Trace::at_client().client_data(100).server_data(100);
+        let trace = Trace::at_client().client_data(100).ack_from_server();
         trace.client_data(100).missed().client_data(100).wait(millis).client_data(100).seq(-200)
     };
     assert_eq!(last_kind(&filled_after(2)), Kind::OutOfOrder);
     assert_eq!(last_kind(&filled_after(4)), Kind::Retransmission);
+}
+
+#[test]
+fn a_round_trip_that_payload_shows_counts_where_the_handshake_was_slow() {
+    let slow = Trace::at_client().syn().wait(2_000).syn_ack().ack_from_client();
+    let lost = |trace: Trace| trace.client_data(100).missed().client_data(100).wait(300).client_data(100).seq(-200);
+    assert_eq!(last_kind(&lost(slow.clone())), Kind::OutOfOrder, "as far as one can tell");
+    assert_eq!(last_kind(&lost(slow.client_data(100).server_data(900).ack_from_client())), Kind::Retransmission, "40 ms, by then");
 }
 
 #[test]
