@@ -8,7 +8,7 @@ use super::spread::{Distribution, Sums, quartiles};
 /// Packets of a direction of which each is kept (by design: beyond that a list would soon need more memory than the sketch, and few flows are longer).
 const EXACT_PACKETS: u64 = 256;
 
-/// Bits of a gap in nanoseconds: 4.8 hours, more than any silence that a flow outlives by default.
+/// Bits of a gap in nanoseconds: 4.8 hours, more than any silence that a flow outlives by default, unless the clock of the capture was set.
 const GAP_BITS: u32 = 44;
 /// Bits of a payload: 512 kB, more than any packet but a jumbogram (RFC 2675). One bit is left, for the side.
 const PAYLOAD_BITS: u32 = u64::BITS - GAP_BITS - 1;
