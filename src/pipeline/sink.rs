@@ -11,8 +11,8 @@ use crate::infer::{Case, Knowledge};
 use crate::model::rows::FlowRow;
 use crate::table::{Cases, Column, FLOWS, SPOOL, Spool, TableError, added, spooled};
 
-/// Rows of one run: some 60 MB while they wait.
-const RUN_ROWS: usize = 32 * 1024;
+/// Rows of one run: some 30 MB while they wait.
+const RUN_ROWS: usize = 16 * 1024;
 
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder, ListBuilder,
-};
-use arrow::array::{StringArray, StringBuilder, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, NullBufferBuilder, PrimitiveArray, StringArray};
+use arrow::array::{Float64Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 
 use crate::model::Timestamp;
 use crate::model::words::Word;
@@ -150,15 +148,15 @@ impl<R: 'static> Column<R> {
     /// The column of rows, words as positions in their list.
     pub fn spooled(&self, rows: &[&R]) -> ArrayRef {
         match &self.values {
-            Values::Int64(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<Int64Array>()),
-            Values::Int32(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<Int32Array>()),
-            Values::Float64(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<Float64Array>()),
+            Values::Int64(value) => Arc::new(numbers::<R, Int64Type>(rows, value)),
+            Values::Int32(value) => Arc::new(numbers::<R, Int32Type>(rows, value)),
+            Values::Float64(value) => Arc::new(numbers::<R, Float64Type>(rows, value)),
             Values::Bool(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<BooleanArray>()),
             Values::Time(value) => {
-                Arc::new(rows.iter().map(|row| value(row).map(Timestamp::as_micros)).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+                Arc::new(numbers::<R, TimestampMicrosecondType>(rows, |row| value(row).map(Timestamp::as_micros)).with_timezone("UTC"))
             }
             Values::Text(value) => Arc::new(rows.iter().map(|row| value(row)).collect::<StringArray>()),
-            Values::Word { index, .. } => Arc::new(rows.iter().map(|row| index(row)).collect::<Int32Array>()),
+            Values::Word { index, .. } => Arc::new(numbers::<R, Int32Type>(rows, index)),
             Values::Texts(value) => {
                 list(rows, ListBuilder::new(StringBuilder::new()), |builder, row| value(row).iter().for_each(|text| builder.append_value(text)))
             }
@@ -226,6 +224,20 @@ pub fn word_index<W: Word>(value: W) -> i32 {
 fn word_array(words: Vec<(&'static str, &'static str)>, keys: Int32Array) -> ArrayRef {
     let values: StringArray = words.iter().map(|(word, _)| Some(*word)).collect();
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
+}
+
+/// Numbers of rows; where none is missing there is no mask of nulls.
+fn numbers<R, T: ArrowPrimitiveType>(rows: &[&R], value: impl Fn(&R) -> Option<T::Native>) -> PrimitiveArray<T> {
+    let mut nulls = NullBufferBuilder::new(rows.len());
+    let values: Vec<T::Native> = rows
+        .iter()
+        .map(|row| {
+            let value = value(row);
+            nulls.append(value.is_some());
+            value.unwrap_or_default()
+        })
+        .collect();
+    PrimitiveArray::new(values.into(), nulls.finish())
 }
 
 fn list<R, B: arrow::array::ArrayBuilder>(rows: &[&R], builder: ListBuilder<B>, mut fill: impl FnMut(&mut B, &R)) -> ArrayRef {
