@@ -26,7 +26,7 @@ pub const WINDOW_SCALE_MAX: u8 = 14;
 pub const REORDER_SPAN: Span = Span::from_millis(3);
 /// Duplicate acknowledgements that ask for a segment: two, since one of the three of RFC 5681 section 3.2 may have been lost (as tshark holds it).
 pub const DUPLICATE_ACKS: u32 = 2;
-/// A fast retransmission follows the acknowledgement that asks for it this soon (as tshark holds it).
+/// A fast retransmission follows the acknowledgement that asks for it this soon (as tshark holds it), or within a round trip.
 pub const FAST_RETRANSMISSION: Span = Span::from_millis(20);
 /// A SYN that comes this soon behind one of the other side may have crossed it on the way (by design: the first repetitions of a SYN, RFC 6298
 /// section 2, fall within it).

@@ -249,16 +249,22 @@ impl TcpSide {
         let time = placed.packet.time;
         let is_soon = |since: Timestamp| time - since <= round_trip.map_or(limits::REORDER_SPAN, |trip| trip.max(limits::REORDER_SPAN));
         let is_acked = |end: SeqNumber| peer.acked.is_some_and(|acked| !end.is_after(acked));
-        let asked_for = peer.repeated_acks >= limits::DUPLICATE_ACKS && peer.last_ack == Some(placed.segment.seq);
+        let is_wanted = peer.repeated_acks >= limits::DUPLICATE_ACKS && peer.last_ack == Some(placed.segment.seq);
+        let asked_for_within = |span: Span| is_wanted && time - peer.last_ack_time <= span;
         if placed.payload() > 0 && is_acked(placed.end) {
             // The acknowledgement came by a faster way to the capture: the bytes were never sent before.
             return if filled.acknowledged > 0 && is_soon(filled.since) { Kind::Original } else { Kind::SpuriousRetransmission };
         }
-        if asked_for && time - peer.last_ack_time <= limits::FAST_RETRANSMISSION {
+        if asked_for_within(limits::FAST_RETRANSMISSION) {
             return Kind::FastRetransmission;
         }
         let is_late_syn = placed.has(TcpFlags::SYN) && self.syn == 1;
-        if is_late_syn || (filled.bytes > 0 && is_soon(filled.since)) { Kind::OutOfOrder } else { Kind::Retransmission }
+        match round_trip {
+            _ if is_late_syn || (filled.bytes > 0 && is_soon(filled.since)) => Kind::OutOfOrder,
+            // Beside the receiver, what was asked for comes a round trip later.
+            Some(trip) if asked_for_within(trip) => Kind::FastRetransmission,
+            _ => Kind::Retransmission,
+        }
     }
 
     /// Whether a segment off the next byte can belong to the connection: what lies further ahead than the peer's window lets in comes twice in a row

@@ -92,6 +92,14 @@ fn a_segment_that_duplicate_acknowledgements_ask_for_is_retransmitted_fast() {
 }
 
 #[test]
+fn beside_the_receiver_what_was_asked_for_comes_a_round_trip_later() {
+    let lost = open().server_data(100).unheard().missed().server_data(100).ack_from_client().wait(10).server_data(100).ack_from_client();
+    let answered_after = |millis: i32| last_kind(&lost.clone().wait(0.1).ack_from_client().wait(millis).server_data(100).seq(-300));
+    assert_eq!(answered_after(38), Kind::FastRetransmission);
+    assert_eq!(answered_after(200), Kind::Retransmission, "by the clock of its sender");
+}
+
+#[test]
 fn a_repetition_that_goes_further_brings_what_lies_beyond() {
     let trace = open().client_data(100).wait(300).client_data(150).seq(-100);
     assert_eq!((disorder(&trace), client_bytes(&trace)), ((1, 0), (150, 0)));
