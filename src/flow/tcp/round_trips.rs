@@ -7,16 +7,21 @@
 use crate::model::{SeqNumber, Span, Timestamp};
 
 /// Segments of one side that wait for their acknowledgement at a time: as many as one acknowledgement covers in stacks that acknowledge every second
-/// segment, four times over (by design).
-const WAITING_MAX: usize = 8;
+/// segment, twice over (by design).
+const WAITING_MAX: usize = 4;
 
-/// What was measured, and what may still be.
-#[derive(Clone, Copy, Debug, Default)]
+/// What was measured, and what may still be. Apart from the bits it lies where only sides with payload have it.
+#[derive(Clone, Debug, Default)]
 pub(super) struct RoundTrips {
-    waiting: [Waiting; WAITING_MAX],
     /// Bits of the places that are taken, and of those whose segment was sent again.
     taken: u8,
     sent_again: u8,
+    measured: Option<Box<Measured>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Measured {
+    waiting: [Waiting; WAITING_MAX],
     samples: Samples,
 }
 
@@ -42,9 +47,9 @@ impl RoundTrips {
     /// New payload up to `end` passes the capture.
     #[inline]
     pub fn send(&mut self, end: SeqNumber, sent: Timestamp, stamp: Option<u32>) {
-        let place = self.taken.trailing_ones();
-        if let Some(waiting) = self.waiting.get_mut(place as usize) {
-            *waiting = Waiting { sent, end, stamp: stamp.unwrap_or(0) };
+        let place = self.taken.trailing_ones() as usize;
+        if place < WAITING_MAX {
+            self.measured.get_or_insert_default().waiting[place] = Waiting { sent, end, stamp: stamp.unwrap_or(0) };
             self.taken |= 1 << place;
             self.sent_again &= !(1 << place);
         }
@@ -52,8 +57,9 @@ impl RoundTrips {
 
     /// Payload in `start..end` is sent again.
     pub fn send_again(&mut self, start: SeqNumber, end: SeqNumber) {
+        let Some(measured) = &self.measured else { return };
         for place in places(self.taken) {
-            let waiting = &self.waiting[place];
+            let waiting = &measured.waiting[place];
             if waiting.end.is_after(start) && !waiting.end.is_after(end) {
                 self.sent_again |= 1 << place;
             }
@@ -63,21 +69,25 @@ impl RoundTrips {
     /// An acknowledgement that moves on passes the capture.
     #[inline]
     pub fn acknowledge(&mut self, ack: SeqNumber, time: Timestamp, echo: Option<u32>) {
+        if self.taken == 0 {
+            return;
+        }
+        let Some(measured) = &mut self.measured else { return };
         for place in places(self.taken) {
-            let Waiting { sent, end, stamp } = self.waiting[place];
+            let Waiting { sent, end, stamp } = measured.waiting[place];
             if end.is_after(ack) {
                 continue;
             }
             self.taken &= !(1 << place);
             let answers_first = self.sent_again & 1 << place == 0 || (stamp != 0 && echo == Some(stamp));
             if end == ack && answers_first && time >= sent {
-                self.samples.add(time - sent);
+                measured.samples.add(time - sent);
             }
         }
     }
 
     pub fn samples(&self) -> Samples {
-        self.samples
+        self.measured.as_ref().map_or(Samples::default(), |measured| measured.samples)
     }
 }
 
@@ -152,6 +162,6 @@ mod tests {
             trips.acknowledge(SeqNumber(segment * 100), at(i64::from(segment) + 40), None);
         }
         let samples = trips.samples();
-        assert_eq!((samples.count, samples.min, samples.max), (8, Span::from_millis(40), Span::from_millis(40)));
+        assert_eq!((samples.count, samples.min, samples.max), (4, Span::from_millis(40), Span::from_millis(40)));
     }
 }

@@ -49,7 +49,7 @@ pub struct TcpSide {
     /// Of the last packet.
     last_kind: Kind,
     ip_ids: IpIds,
-    round_trips: Option<Box<RoundTrips>>,
+    round_trips: RoundTrips,
     rare: Option<Box<Rare>>,
 }
 
@@ -151,7 +151,7 @@ impl TcpSide {
 
     /// Round trips from this side's payload to the acknowledgement of its peer.
     pub fn round_trips(&self) -> Samples {
-        self.round_trips.as_ref().map_or(Samples::default(), |trips| trips.samples())
+        self.round_trips.samples()
     }
 
     pub fn ip_ids(&self) -> Option<IpIdCourse> {
@@ -308,7 +308,7 @@ impl TcpSide {
         if new_bytes > 0 {
             self.count_new(placed, new_bytes);
             let stamp = placed.segment.timestamps().map(|stamps| stamps.value);
-            self.round_trips.get_or_insert_default().send(placed.end, placed.packet.time, stamp);
+            self.round_trips.send(placed.end, placed.packet.time, stamp);
         }
         new_bytes
     }
@@ -333,9 +333,7 @@ impl TcpSide {
                 if kind == Kind::SpuriousRetransmission {
                     self.rare().spurious_retransmits += 1;
                 }
-                if let Some(trips) = &mut self.round_trips {
-                    trips.send_again(placed.segment.seq, placed.end);
-                }
+                self.round_trips.send_again(placed.segment.seq, placed.end);
             }
             Kind::OutOfOrder => self.out_of_order += 1,
             Kind::DuplicateAck => self.dup_acks += 1,
@@ -397,9 +395,7 @@ impl TcpSide {
             return false;
         }
         self.acked = Some(ack);
-        if let Some(trips) = &mut peer.round_trips {
-            trips.acknowledge(ack, time, placed.segment.timestamps().map(|stamps| stamps.echo));
-        }
+        peer.round_trips.acknowledge(ack, time, placed.segment.timestamps().map(|stamps| stamps.echo));
         if beyond <= 0 && peer.rare.is_none() {
             return false;
         }
