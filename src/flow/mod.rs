@@ -86,7 +86,7 @@ impl Flow {
             first_packet: packet.number,
             first_sender: packet.sender,
             start: packet.time,
-            clock: packet.clock,
+            clock: clock_at(packet),
             volume: PerSide::default(),
             tcp: (packet.key.protocol == Protocol::TCP).then(Box::default),
             features: None,
@@ -108,7 +108,7 @@ impl Flow {
             features.add(Glance::of(packet), &self.volume, self.start, end);
         }
         self.start = self.start.min(packet.time);
-        self.clock = packet.clock;
+        self.clock = clock_at(packet);
         let volume = &mut self.volume[packet.sender];
         if packet.payload.captured < packet.payload_bytes && volume.payload_packets < limits::SNAP_CHECKED_PACKETS {
             self.snapped = true;
@@ -210,6 +210,12 @@ impl Flow {
         let splt = self.splt.as_ref().map_or(0, |splt| size_of_val(&**splt) + splt.held());
         tcp + features + splt + self.aside.as_ref().map_or(0, |aside| size_of_val(&**aside))
     }
+}
+
+/// The trace clock at a packet. It follows a leap with the packet behind, since a lone one may be damaged: what came first shows where it leapt to, and its
+/// flow is not older than that.
+fn clock_at(packet: &Packet) -> Timestamp {
+    if packet.time - packet.clock > limits::LEAP { packet.time } else { packet.clock }
 }
 
 impl Aside {

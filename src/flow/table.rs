@@ -13,7 +13,7 @@ use crate::model::{FlowKey, Protocol, Span, Timestamp};
 use crate::packet::{Body, Packet, TcpFlags};
 
 use super::slab::Slab;
-use super::{Flow, limits};
+use super::{Flow, clock_at, limits};
 
 /// What ended a flow's life in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +243,7 @@ impl<X: Default> FlowTable<X> {
 
     fn is_over(&self, place: Place, clock: Timestamp) -> bool {
         match place.opening() {
-            Some(at) => self.openings.get(at).is_some_and(|packet| clock - packet.clock > self.timeouts.silence_after(packet)),
+            Some(at) => self.openings.get(at).is_some_and(|packet| clock - clock_at(packet) > self.timeouts.silence_after(packet)),
             None => self.flows.get(place.0).is_some_and(|slot| self.timeouts.is_over(&slot.flow, clock)),
         }
     }
@@ -262,7 +262,7 @@ impl<X: Default> FlowTable<X> {
     fn next_idle(&mut self) -> Option<(Timestamp, Place)> {
         if self.memory.idle.is_empty() {
             let slots = self.flows.iter().map(|(at, slot)| (slot.flow.last_clock(), Place(at)));
-            let openings = self.openings.iter().map(|(at, packet)| (packet.clock, Place::of_opening(at)));
+            let openings = self.openings.iter().map(|(at, packet)| (clock_at(packet), Place::of_opening(at)));
             let mut all: Vec<(Timestamp, Place)> = slots.chain(openings).collect();
             let by_age = |&(clock, place): &(Timestamp, Place)| (clock, place.0);
             let most = all.len().div_ceil(IDLE_SHARE);
@@ -278,7 +278,7 @@ impl<X: Default> FlowTable<X> {
 
     fn last_clock(&self, place: Place) -> Option<Timestamp> {
         match place.opening() {
-            Some(at) => self.openings.get(at).map(|packet| packet.clock),
+            Some(at) => self.openings.get(at).map(clock_at),
             None => self.flows.get(place.0).map(|slot| slot.flow.last_clock()),
         }
     }

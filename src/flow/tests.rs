@@ -147,6 +147,22 @@ fn silence_is_measured_on_the_clock_of_the_trace() {
 }
 
 #[test]
+fn what_the_clock_leapt_with_belongs_to_what_comes_behind() {
+    const DAY: i64 = 86_400;
+    // The clock believes a leap when a second packet shows it.
+    let leapt = [datagram(0, 0), datagram(DAY, 0), datagram(DAY + 1, DAY + 1)];
+    let counts: Vec<u64> = flows(&leapt[1..], leapt[2].clock).iter().map(|(flow, _)| flow.packets()).collect();
+    assert_eq!(counts, [2]);
+    let mut syns = flood(1..2);
+    let (opening, mut again) = (&mut syns[0], flood(1..2).remove(0));
+    opening.clock = opening.time + Span::from_secs(-DAY);
+    (again.time, again.clock) = (again.time + Span::from_secs(1), again.time + Span::from_secs(1));
+    let end = again.clock;
+    let counts: Vec<u64> = flows(&[syns.remove(0), again], end).iter().map(|(flow, _)| flow.packets()).collect();
+    assert_eq!(counts, [2]);
+}
+
+#[test]
 fn sweeping_changes_no_flow() {
     let swept = [datagram(0, 0), datagram(61, 61)];
     let (flow, reason) = flows(&swept, swept[1].clock).remove(0);

@@ -6,9 +6,8 @@
 
 use crate::model::{SeqNumber, Span, Timestamp};
 
-/// Segments of one side that wait for their acknowledgement at a time: as many as one acknowledgement covers in stacks that acknowledge every second
-/// segment, twice over (by design).
-const WAITING_MAX: usize = 4;
+/// Segments of one side that wait for their acknowledgement at a time: most of a first window (RFC 6928 section 2), and a bit each (by design).
+const WAITING_MAX: usize = 8;
 
 /// What was measured, and what may still be. Apart from the bits it lies where only sides with payload have it.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +43,11 @@ pub struct Samples {
 }
 
 impl RoundTrips {
+    /// Bytes kept in a box.
+    pub fn held(&self) -> usize {
+        self.measured.as_ref().map_or(0, |measured| size_of_val(&**measured))
+    }
+
     /// New payload up to `end` passes the capture.
     #[inline]
     pub fn send(&mut self, end: SeqNumber, sent: Timestamp, stamp: Option<u32>) {
@@ -162,6 +166,6 @@ mod tests {
             trips.acknowledge(SeqNumber(segment * 100), at(i64::from(segment) + 40), None);
         }
         let samples = trips.samples();
-        assert_eq!((samples.count, samples.min, samples.max), (4, Span::from_millis(40), Span::from_millis(40)));
+        assert_eq!((samples.count, samples.min, samples.max), (WAITING_MAX as u32, Span::from_millis(40), Span::from_millis(40)));
     }
 }

@@ -124,7 +124,7 @@ impl TcpSide {
 
     /// Bytes kept in boxes.
     pub(super) fn held(&self) -> usize {
-        self.round_trips.as_ref().map_or(0, |trips| size_of_val(&**trips)) + self.rare.as_ref().map_or(0, |rare| size_of_val(&**rare))
+        self.round_trips.held() + self.rare.as_ref().map_or(0, |rare| size_of_val(&**rare))
     }
 
     /// Behind the last byte of payload sent.
