@@ -23,7 +23,7 @@ mod walk;
 
 pub use fragments::{Fragment, Fragments, Whole};
 pub use icmp::IcmpError;
-pub use tcp::{Segment, SynOptions, TcpFlags, TcpOptions, Timestamps};
+pub use tcp::{SackBlock, Segment, SynOptions, TcpFlags, TcpOptions, Timestamps};
 
 use std::hash::BuildHasher;
 
@@ -60,6 +60,9 @@ pub struct Packet {
     pub digest: u32,
     pub body: Body,
 }
+
+/// Packets are moved to their shards: they stay within three cache lines.
+const _: () = assert!(std::mem::size_of::<Packet>() <= 168);
 
 /// Where the captured part of the payload stands in the bytes of the round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

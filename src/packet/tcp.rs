@@ -1,7 +1,7 @@
 //! TCP headers.
 //!
-//! Options are read as far as the flow engine asks for them: all of a SYN, of every other segment the timestamps. An option list that ends too early is
-//! read up to there.
+//! Options are read as far as the flow engine asks for them: all of a SYN, of every other segment the timestamps and the first block of SACK. An option
+//! list that ends too early is read up to there.
 
 use std::fmt;
 
@@ -27,8 +27,17 @@ pub enum TcpOptions {
     #[default]
     Nothing,
     Timestamps(Timestamps),
+    /// The first block of SACK, and timestamps where there are any.
+    Sack(SackBlock, Option<Timestamps>),
     /// Those of a SYN.
     Syn(SynOptions),
+}
+
+/// Bytes that have been received, from the left edge up to the right one (RFC 2018 section 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SackBlock {
+    pub left: SeqNumber,
+    pub right: SeqNumber,
 }
 
 /// RFC 7323 section 3.2.
@@ -114,6 +123,15 @@ impl Segment {
     pub fn timestamps(&self) -> Option<Timestamps> {
         match self.options {
             TcpOptions::Timestamps(timestamps) => Some(timestamps),
+            TcpOptions::Sack(_, timestamps) => timestamps,
+            _ => None,
+        }
+    }
+
+    /// The first block of SACK: what was received last (RFC 2018 section 4), or twice (RFC 2883 section 4).
+    pub fn sack(&self) -> Option<SackBlock> {
+        match self.options {
+            TcpOptions::Sack(block, _) => Some(block),
             _ => None,
         }
     }
@@ -150,12 +168,30 @@ impl TcpOptions {
         }
         match *bytes {
             [] => Self::Nothing,
-            // As RFC 7323 appendix A lays them out, and nearly every stack.
-            [kind::NO_OPERATION, kind::NO_OPERATION, kind::TIMESTAMPS, 10, a, b, c, d, e, f, g, h, ..] => {
+            // Alone, as RFC 7323 appendix A lays them out, and nearly every stack.
+            [kind::NO_OPERATION, kind::NO_OPERATION, kind::TIMESTAMPS, 10, a, b, c, d, e, f, g, h] => {
                 Self::Timestamps(Timestamps { value: u32::from_be_bytes([a, b, c, d]), echo: u32::from_be_bytes([e, f, g, h]) })
             }
-            _ => Walk { rest: bytes }.find_map(timestamps).map_or(Self::Nothing, Self::Timestamps),
+            _ => Self::read_all(bytes),
         }
+    }
+
+    #[cold]
+    fn read_all(bytes: &[u8]) -> Self {
+        let stamps = Walk { rest: bytes }.find_map(timestamps);
+        match (Walk { rest: bytes }).find_map(first_block) {
+            Some(block) => Self::Sack(block, stamps),
+            None => stamps.map_or(Self::Nothing, Self::Timestamps),
+        }
+    }
+}
+
+fn first_block((kind, data): (u8, &[u8])) -> Option<SackBlock> {
+    match (kind, data) {
+        (kind::SACK, &[a, b, c, d, e, f, g, h, ..]) => {
+            Some(SackBlock { left: SeqNumber(u32::from_be_bytes([a, b, c, d])), right: SeqNumber(u32::from_be_bytes([e, f, g, h])) })
+        }
+        _ => None,
     }
 }
 
@@ -249,6 +285,19 @@ mod tests {
     fn syn(bytes: &[u8]) -> (String, Option<u16>, Option<u8>) {
         let options = SynOptions::read(bytes);
         (options.to_string(), options.mss, options.window_scale)
+    }
+
+    #[test]
+    fn timestamps_and_the_first_block_are_read_in_any_order() {
+        let stamps = [8, 10, 0, 0, 0, 7, 0, 0, 0, 9];
+        let blocks = [5, 18, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0];
+        let (stamped, block) = (Timestamps { value: 7, echo: 9 }, SackBlock { left: SeqNumber(0x100), right: SeqNumber(0x200) });
+        let read = |parts: &[&[u8]]| TcpOptions::read(&parts.concat(), TcpFlags::ACK);
+        assert_eq!(read(&[&[1, 1], &stamps]), TcpOptions::Timestamps(stamped));
+        assert_eq!(read(&[&[1, 1], &stamps, &[1, 1], &blocks]), TcpOptions::Sack(block, Some(stamped)));
+        assert_eq!(read(&[&[1, 1], &blocks, &stamps]), TcpOptions::Sack(block, Some(stamped)));
+        assert_eq!(read(&[&[1, 1], &blocks]), TcpOptions::Sack(block, None));
+        assert_eq!(read(&[&[1, 1, 5, 8, 0, 0, 1, 0, 0, 0]]), TcpOptions::Nothing, "no whole block");
     }
 
     #[test]

@@ -72,14 +72,29 @@ impl Holes {
 
     /// Marks what an acknowledgement covers although it was never seen; the bytes that are newly so.
     pub fn acknowledge(&mut self, ack: SeqNumber, time: Timestamp) -> u64 {
+        self.mark(|hole| hole.start, ack, time)
+    }
+
+    /// The same for a block of SACK.
+    pub fn acknowledge_block(&mut self, left: SeqNumber, right: SeqNumber, time: Timestamp) -> u64 {
+        self.mark(|hole| hole.start.max(left), right, time)
+    }
+
+    fn mark(&mut self, from: impl Fn(&Hole) -> SeqNumber, to: SeqNumber, time: Timestamp) -> u64 {
         let mut unseen = 0;
         for index in 0..self.ranges.len() {
-            let Some(hole) = self.ranges[index].filter(|hole| !hole.acknowledged && ack.is_after(hole.start)) else { continue };
-            let seen = if ack.is_after(hole.end) { hole.end } else { ack };
-            unseen += seen.offset_from(hole.start) as u64;
-            self.ranges[index] = Some(Hole { end: seen, since: time, acknowledged: true, ..hole });
-            if hole.end.is_after(seen) {
-                self.keep(Hole { start: seen, ..hole });
+            let Some(hole) = self.ranges[index].filter(|hole| !hole.acknowledged) else { continue };
+            let (left, right) = (from(&hole), if to.is_after(hole.end) { hole.end } else { to });
+            if !right.is_after(left) {
+                continue;
+            }
+            unseen += right.offset_from(left) as u64;
+            self.ranges[index] = Some(Hole { start: left, end: right, since: time, acknowledged: true });
+            if left.is_after(hole.start) {
+                self.keep(Hole { end: left, ..hole });
+            }
+            if hole.end.is_after(right) {
+                self.keep(Hole { start: right, ..hole });
             }
         }
         unseen
@@ -92,6 +107,16 @@ mod tests {
 
     fn seq(number: u32) -> SeqNumber {
         SeqNumber(number)
+    }
+
+    #[test]
+    fn a_block_marks_the_middle_of_a_hole_once() {
+        let mut holes = Holes::default();
+        holes.open(seq(100), seq(200), Timestamp(7));
+        assert_eq!(holes.acknowledge_block(seq(120), seq(150), Timestamp(8)), 30);
+        assert_eq!(holes.acknowledge_block(seq(120), seq(160), Timestamp(9)), 10, "the rest is known");
+        assert_eq!(holes.acknowledge(seq(200), Timestamp(9)), 60, "what lay before and behind it");
+        assert_eq!(holes.fill(seq(100), seq(200)), Filled { bytes: 100, acknowledged: 100, since: Timestamp(8) });
     }
 
     #[test]

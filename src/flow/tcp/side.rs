@@ -3,7 +3,7 @@
 use crate::flow::limits;
 use crate::model::words::IpIdCourse;
 use crate::model::{SeqNumber, Span, Timestamp};
-use crate::packet::{Packet, Segment, SynOptions, TcpFlags};
+use crate::packet::{Packet, SackBlock, Segment, SynOptions, TcpFlags};
 
 use super::holes::{Filled, Holes};
 use super::ip_id::IpIds;
@@ -359,7 +359,7 @@ impl TcpSide {
             _ => self.repeated_acks = 0,
         }
         (self.last_ack, self.last_ack_time) = (Some(segment.ack), packet.time);
-        let reveals_gap = self.moves_on(placed, peer);
+        let reveals_gap = self.moves_on(placed, peer) | segment.sack().is_some_and(|block| self.has_block(block, placed, peer));
         self.window = segment.window;
         if !segment.flags.has(TcpFlags::SYN) {
             self.window_max = self.window_max.max(segment.window);
@@ -405,6 +405,33 @@ impl TcpSide {
             rare.holes.open_acknowledged(next, ack, time);
             unseen += beyond as u64;
             peer.next = Some(ack);
+        }
+        peer.unseen_bytes += unseen;
+        unseen > 0
+    }
+
+    /// Takes in a block of SACK; whether bytes showed by it that the capture does not hold.
+    fn has_block(&self, block: SackBlock, placed: &Placed<'_>, peer: &mut Self) -> bool {
+        let SackBlock { left, right } = block;
+        let Some(next) = peer.next else { return false };
+        let (beyond, window) = (right.offset_from(next), self.reach(peer).min(limits::WINDOW_MAX));
+        // One below the acknowledgement tells what came twice (RFC 2883 section 4); one that no window lets in is not believed.
+        let is_plausible =
+            left.is_after(placed.segment.ack) && right.is_after(left) && beyond <= window as i32 && left.offset_from(next).unsigned_abs() <= window;
+        if !is_plausible || (beyond <= 0 && peer.rare.is_none()) {
+            return false;
+        }
+        let time = placed.packet.time;
+        let rare = peer.rare();
+        let mut unseen = rare.holes.acknowledge_block(left, right, time);
+        if beyond > 0 {
+            let from = left.max(next);
+            if from.is_after(next) {
+                rare.holes.open(next, from, time);
+            }
+            rare.holes.open_acknowledged(from, right, time);
+            unseen += right.offset_from(from) as u64;
+            peer.next = Some(right);
         }
         peer.unseen_bytes += unseen;
         unseen > 0

@@ -1,6 +1,9 @@
 //! Acknowledgements: repeated, of what was never captured, before what they acknowledge; windows; round trips.
 
+use etherparse::TcpOptionElement;
+
 use super::*;
+use crate::packet::Body;
 
 fn open() -> Trace {
     Trace::at_client().handshake()
@@ -21,6 +24,34 @@ fn bytes_acknowledged_but_never_seen_are_missing_from_the_capture() {
     assert_eq!(client_bytes(&between), (50, 100));
     let still_owed = open().client_data(100).missed().client_data(50).unheard();
     assert_eq!(client_bytes(&still_owed), (50, 0), "nobody has acknowledged the hole");
+}
+
+/// The last packet, from the server, has a block of SACK from `left` to `right` bytes behind the client's first.
+fn sacked(trace: Trace, left: u32, right: u32) -> Trace {
+    let initial = trace.packets().0[0].clone();
+    let Body::Tcp(syn) = &initial.body else { panic!("a scene is TCP") };
+    let edge = |bytes| syn.seq.plus(1 + bytes).0;
+    trace.options(&[TcpOptionElement::Noop, TcpOptionElement::Noop, TcpOptionElement::SelectiveAcknowledgement((edge(left), edge(right)), [None; 3])])
+}
+
+#[test]
+fn what_a_block_of_sack_names_was_received() {
+    let lost_before_the_capture = open().client_data(100).missed().client_data(100).missed().ack_from_server().ack(-200);
+    assert_eq!(client_bytes(&sacked(lost_before_the_capture.clone(), 100, 200)), (0, 100), "the first hundred are still owed");
+    let later = sacked(lost_before_the_capture.clone(), 100, 200).wait(300).client_data(100).seq(-200);
+    assert_eq!(client_bytes(&later), (100, 100), "and come");
+    let in_a_hole = open().client_data(300).missed().client_data(50).ack_from_server().ack(-350);
+    assert_eq!(client_bytes(&sacked(in_a_hole.clone(), 100, 350)), (50, 200));
+    let held = open().client_data(100).missed().client_data(100).ack_from_server().ack(-200);
+    assert_eq!(client_bytes(&sacked(held, 100, 200)), (100, 0), "the capture holds what the block names");
+}
+
+#[test]
+fn a_block_that_nobody_can_have_received_moves_nothing() {
+    let asked = || open().client_data(100).ack_from_server();
+    for (left, right) in [(0x0100_0000, 0x0100_0064), (0x7000_0000, 0x7000_0064), (300, 200), (20, 60)] {
+        assert_eq!(client_bytes(&sacked(asked(), left, right)), (100, 0), "{left} to {right}");
+    }
 }
 
 #[test]
