@@ -52,7 +52,7 @@ pub struct Analyze {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Memory that the run may hold, for example 512M or 8G; living flows that do not fit end early, those first that were idle longest.
-    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = size)]
     pub max_memory: usize,
     /// Where rows wait until the end; inside the output folder where it is not given.
     #[arg(long, value_name = "DIR")]

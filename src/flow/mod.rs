@@ -10,6 +10,7 @@ mod features;
 mod forerunners;
 pub mod limits;
 mod log;
+mod opening;
 mod pauses;
 mod samples;
 mod sketch;
@@ -86,7 +87,7 @@ impl Flow {
             first_packet: packet.number,
             first_sender: packet.sender,
             start: packet.time,
-            clock: clock_at(packet),
+            clock: clock_at(packet.time, packet.clock),
             volume: PerSide::default(),
             tcp: (packet.key.protocol == Protocol::TCP).then(Box::default),
             features: None,
@@ -103,12 +104,12 @@ impl Flow {
         let end = self.end();
         self.back_step = self.back_step.max((end - packet.time).0);
         if self.volume[self.first_sender].packets > 0 {
+            self.clock = packet.clock;
             let first = self.first();
             let features = self.features.get_or_insert_with(|| Box::new(Features::of_first(first)));
             features.add(Glance::of(packet), &self.volume, self.start, end);
         }
         self.start = self.start.min(packet.time);
-        self.clock = clock_at(packet);
         let volume = &mut self.volume[packet.sender];
         if packet.payload.captured < packet.payload_bytes && volume.payload_packets < limits::SNAP_CHECKED_PACKETS {
             self.snapped = true;
@@ -212,10 +213,10 @@ impl Flow {
     }
 }
 
-/// The trace clock at a packet. It follows a leap with the packet behind, since a lone one may be damaged: what came first shows where it leapt to, and its
-/// flow is not older than that.
-fn clock_at(packet: &Packet) -> Timestamp {
-    if packet.time - packet.clock > limits::LEAP { packet.time } else { packet.clock }
+/// The trace clock at the first packet of a flow. It follows a leap with the packet behind, since a lone one may be damaged: what came first shows where it
+/// leapt to, and its flow is not older than that.
+fn clock_at(time: Timestamp, clock: Timestamp) -> Timestamp {
+    if time - clock > limits::LEAP { time } else { clock }
 }
 
 impl Aside {

@@ -4,14 +4,14 @@
 //! with each packet, so that flows end one by one however many are silent at once; which packets of the shard came before decides, never how they were
 //! batched.
 //!
-//! A flow whose first packet carries no payload is kept as that packet until the second one comes: of a scan or a flood of SYNs nothing else is ever
-//! known, and a tenth of the memory holds it.
+//! A flow whose first packet carries no payload is kept as an [`Opening`] until the second one comes, in a tenth of the memory.
 
 use hashbrown::HashTable;
 
 use crate::model::{FlowKey, Protocol, Span, Timestamp};
 use crate::packet::{Body, Packet, TcpFlags};
 
+use super::opening::Opening;
 use super::slab::Slab;
 use super::{Flow, clock_at, limits};
 
@@ -53,7 +53,7 @@ pub struct FlowTable<X> {
     index: HashTable<Place>,
     flows: Slab<Slot<X>>,
     /// Flows of which one packet has come.
-    openings: Slab<Packet>,
+    openings: Slab<Opening>,
     timeouts: Timeouts,
     sweep: Sweep,
     memory: Memory,
@@ -129,12 +129,14 @@ impl<X: Default> FlowTable<X> {
 
     /// Begins a flow with its first packet, which has still to be given to it; none where that packet is all that is kept of it for now.
     pub fn begin(&mut self, packet: &Packet, may_wait: bool) -> Option<At> {
-        let is_small = may_wait && packet.payload_bytes == 0 && matches!(packet.body, Body::Tcp(_));
-        let place = if is_small {
-            self.memory.held += size_of::<Option<Packet>>();
-            Place::of_opening(self.openings.insert(packet.clone()))
-        } else {
-            self.insert(Slot::new(packet))
+        let opening = may_wait.then(|| Opening::of(packet)).flatten();
+        let is_small = opening.is_some();
+        let place = match opening {
+            Some(opening) => {
+                self.memory.held += size_of::<Option<Opening>>();
+                Place::of_opening(self.openings.insert(opening))
+            }
+            None => self.insert(Slot::new(packet)),
         };
         let Self { index, flows, openings, .. } = self;
         index.insert_unique(packet.hash, place, |place| hash_at(flows, openings, *place));
@@ -177,14 +179,14 @@ impl<X: Default> FlowTable<X> {
             return true;
         }
         let Some(openings) = self.openings.pop_chunk() else { return false };
-        openings.for_each(|packet| end(Slot::opened_by(&packet)));
+        openings.for_each(|opening| end(Slot::opened_by(&opening.packet())));
         true
     }
 
     fn lookup(&self, key: &FlowKey, hash: u64) -> Option<Place> {
         let Self { index, flows, openings, .. } = self;
         let same = |place: &Place| match place.opening() {
-            Some(at) => openings.get(at).is_some_and(|packet| packet.key == *key),
+            Some(at) => openings.get(at).is_some_and(|opening| opening.key == *key),
             None => flows.get(place.0).is_some_and(|slot| slot.flow.key == *key),
         };
         index.find(hash, same).copied()
@@ -197,8 +199,8 @@ impl<X: Default> FlowTable<X> {
 
     /// Makes a flow of an opening: its second packet has come.
     fn grow(&mut self, place: Place) -> Option<At> {
-        let packet = self.openings.remove(place.opening()?)?;
-        self.memory.held -= size_of::<Option<Packet>>();
+        let packet = self.openings.remove(place.opening()?)?.packet();
+        self.memory.held -= size_of::<Option<Opening>>();
         let grown = self.insert(Slot::opened_by(&packet));
         *self.index.find_mut(packet.hash, |other| *other == place)? = grown;
         Some(At(grown.0))
@@ -207,7 +209,9 @@ impl<X: Default> FlowTable<X> {
     /// Ends what stands at a place.
     fn end(&mut self, place: Place, reason: Ended, ended: &mut impl FnMut(Slot<X>, Ended)) {
         let slot = match place.opening() {
-            Some(at) => self.openings.remove(at).map(|packet| Slot { held: size_of::<Option<Packet>>() as u32, ..Slot::opened_by(&packet) }),
+            Some(at) => {
+                self.openings.remove(at).map(|opening| Slot { held: size_of::<Option<Opening>>() as u32, ..Slot::opened_by(&opening.packet()) })
+            }
             None => self.flows.remove(place.0),
         };
         let Some(slot) = slot else { return };
@@ -243,7 +247,9 @@ impl<X: Default> FlowTable<X> {
 
     fn is_over(&self, place: Place, clock: Timestamp) -> bool {
         match place.opening() {
-            Some(at) => self.openings.get(at).is_some_and(|packet| clock - clock_at(packet) > self.timeouts.silence_after(packet)),
+            Some(at) => {
+                self.openings.get(at).is_some_and(|opening| clock - clock_at(opening.time, opening.clock) > self.timeouts.silence_after(opening))
+            }
             None => self.flows.get(place.0).is_some_and(|slot| self.timeouts.is_over(&slot.flow, clock)),
         }
     }
@@ -262,7 +268,7 @@ impl<X: Default> FlowTable<X> {
     fn next_idle(&mut self) -> Option<(Timestamp, Place)> {
         if self.memory.idle.is_empty() {
             let slots = self.flows.iter().map(|(at, slot)| (slot.flow.last_clock(), Place(at)));
-            let openings = self.openings.iter().map(|(at, packet)| (clock_at(packet), Place::of_opening(at)));
+            let openings = self.openings.iter().map(|(at, opening)| (clock_at(opening.time, opening.clock), Place::of_opening(at)));
             let mut all: Vec<(Timestamp, Place)> = slots.chain(openings).collect();
             let by_age = |&(clock, place): &(Timestamp, Place)| (clock, place.0);
             let most = all.len().div_ceil(IDLE_SHARE);
@@ -278,15 +284,15 @@ impl<X: Default> FlowTable<X> {
 
     fn last_clock(&self, place: Place) -> Option<Timestamp> {
         match place.opening() {
-            Some(at) => self.openings.get(at).map(clock_at),
+            Some(at) => self.openings.get(at).map(|opening| clock_at(opening.time, opening.clock)),
             None => self.flows.get(place.0).map(|slot| slot.flow.last_clock()),
         }
     }
 }
 
-fn hash_at<X>(flows: &Slab<Slot<X>>, openings: &Slab<Packet>, place: Place) -> u64 {
+fn hash_at<X>(flows: &Slab<Slot<X>>, openings: &Slab<Opening>, place: Place) -> u64 {
     match place.opening() {
-        Some(at) => openings.get(at).map_or(0, |packet| packet.hash),
+        Some(at) => openings.get(at).map_or(0, Opening::hash),
         None => flows.get(place.0).map_or(0, |slot| slot.hash),
     }
 }
@@ -339,10 +345,7 @@ impl Timeouts {
     }
 
     /// The same of a flow whose only packet this is.
-    fn silence_after(&self, packet: &Packet) -> Span {
-        match &packet.body {
-            Body::Tcp(segment) if segment.flags.has(TcpFlags::RST) => limits::LINGER,
-            _ => self.tcp,
-        }
+    fn silence_after(&self, opening: &Opening) -> Span {
+        if opening.segment().flags.has(TcpFlags::RST) { limits::LINGER } else { self.tcp }
     }
 }

@@ -133,7 +133,7 @@ pub fn decode_whole(whole: &Whole, round: &[u8], mut give: impl FnMut(Decoded)) 
 }
 
 /// The same for both directions and in every run.
-fn hash(key: &FlowKey) -> u64 {
+pub fn hash(key: &FlowKey) -> u64 {
     FixedState::with_seed(0).hash_one(key)
 }
 

@@ -1,14 +1,16 @@
 //! What a run may hold in memory, and who waits when it is too much.
 //!
-//! Half of it is for living flows, the rest for rounds, rows on their way and what comparison learns. A source alone may use all of that half; of several
-//! each may use half of it, and one goes on beyond the other half only if it is the first of those being read. So the limit holds however many are read
-//! at once, and what a source gives depends on its packets only.
+//! All but [`FOR_THE_REST`], half of it at the least, is for living flows; rounds, rows on their way and what comparison learns have the rest. A source
+//! alone may use all that flows may; of several each may use half of it, and one goes on beyond the other half only if it is the first of those being
+//! read. So the limit holds however many are read at once, and what a source gives depends on its packets only.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::ROUND_BYTES;
 
+/// Rounds, rows and runs of a large capture take less than this (measured: docs/performance.md).
+const FOR_THE_REST: usize = 768 << 20;
 /// Rounds are no smaller than this.
 const ROUND_BYTES_MIN: usize = 512 * 1024;
 /// A round with its decoded packets, twice, since the next is filled meanwhile, takes so many times its bytes at the most.
@@ -25,7 +27,7 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(max: usize, sources: usize) -> Self {
-        let flows = max / 2;
+        let flows = (max / 2).max(max.saturating_sub(FOR_THE_REST));
         let per_source = if sources > 1 { flows / 2 } else { flows };
         Self { per_source, others_wait_at: flows / 2, held: Mutex::default(), changed: Condvar::new() }
     }
