@@ -4,6 +4,8 @@
 //! Promises: one thread, no I/O, no clock, no lock; the same packets give the same conversations however they were batched.
 //! Not here: what the facts prove (`detect`), whose the host is (`service`).
 
+use std::net::IpAddr;
+
 use crate::app::Reading;
 use crate::app::tls::{self, Alert, ClientHello, Message, ServerHello};
 use crate::app::tls_records::RecordTracker;
@@ -213,6 +215,18 @@ impl Conversation {
     pub fn sni(&self) -> Option<&str> {
         let own = self.facts.as_ref().and_then(|facts| facts.client_hello.as_ref()).and_then(|(_, hello)| hello.fact.sni.as_deref());
         own.or_else(|| self.forerunner.as_ref()?.kept.sni.as_deref())
+    }
+
+    /// Where the first packet alone told who the client is, the address of a service tells better.
+    pub fn orient_by(&mut self, is_service: impl Fn(IpAddr) -> bool) {
+        if self.orientation != Orientation::FirstPacket {
+            return;
+        }
+        let [asks, answers] = [self.client, self.client.opposite()].map(|side| is_service(self.flow.key.ip(side)));
+        if asks != answers {
+            self.orientation = Orientation::App;
+            self.client = if asks { self.client.opposite() } else { self.client };
+        }
     }
 
     fn known(&self) -> Known {

@@ -101,6 +101,30 @@ fn an_exchange_that_works_is_one_flow_that_is_ok() {
     assert!(rows(&place.out(), "findings").is_empty(), "nothing accuses the network");
 }
 
+/// One datagram from a port to a port, neither of them a system port.
+fn datagram(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
+    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4(source, destination, 64);
+    let mut bytes = Vec::new();
+    builder.udp(40_000, 50_000).write(&mut bytes, b"late").expect("it fits a packet");
+    bytes
+}
+
+#[test]
+fn a_flow_that_begins_with_the_answer_has_the_service_for_its_server() {
+    const TELEGRAM: [u8; 4] = [149, 154, 167, 51];
+    const PHONE: [u8; 4] = [192, 168, 1, 7];
+    const NOBODY: [u8; 4] = [203, 0, 113, 9];
+    let told = |first: Vec<u8>| {
+        let place = Place::with(&[("late.pcap", Pcap::new().packet(1_700_000_000_000_000, &first).bytes())]);
+        place.analyze(&["late.pcap"]).whole();
+        let flow = rows(&place.out(), "flows").remove(0);
+        ["server_ip", "orientation", "c2s_packets"].map(|column| flow[column].to_string())
+    };
+    assert_eq!(told(datagram(TELEGRAM, PHONE)), ["\"149.154.167.51\"", "\"app\"", "0"]);
+    assert_eq!(told(datagram(PHONE, TELEGRAM)), ["\"149.154.167.51\"", "\"app\"", "1"]);
+    assert_eq!(told(datagram(NOBODY, PHONE)), ["\"192.168.1.7\"", "\"first_packet\"", "1"], "nothing tells better than the first packet");
+}
+
 #[test]
 fn the_summary_is_json_on_request() {
     let place = Place::empty();

@@ -170,7 +170,7 @@ words! {
     Orientation {
         Syn = "syn": "the SYN names the client",
         SynAck = "syn_ack": "the SYN/ACK names the server",
-        App = "app": "the first application bytes name the client",
+        App = "app": "the first application bytes name the client, or the catalog names the server by its address",
         Port = "port": "one port is a registered service port and the other is not",
         FirstPacket = "first_packet": "the sender of the first packet is taken for the client",
     }

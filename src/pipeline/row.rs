@@ -72,6 +72,9 @@ impl<'a> Rows<'a> {
     pub fn of(&self, mut ended: Vec<Conversation>) -> Vec<FlowRow> {
         for conversation in &mut ended {
             self.gaps.iter().for_each(|gap| conversation.note_gap(gap));
+            if has_ports(conversation.flow.key.protocol) {
+                conversation.orient_by(|address| self.catalog.knows(address));
+            }
         }
         ended.iter().map(|conversation| self.row(conversation)).collect()
     }

@@ -39,6 +39,11 @@ impl Catalog {
         let host_source = membership.as_ref().map(|_| HostSource::IpPrefix);
         Named { host: None, host_source, membership }
     }
+
+    /// Whether the address belongs to a service.
+    pub fn knows(&self, address: IpAddr) -> bool {
+        self.by_address(address).is_some()
+    }
 }
 
 /// Names compare in lower case and without the root's dot.
