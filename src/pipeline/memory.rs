@@ -36,6 +36,11 @@ impl Memory {
         self.per_source
     }
 
+    /// A source is being read, until what is given back goes away.
+    pub fn enter(&self, source: usize) -> Reading<'_> {
+        Reading { memory: self, source }
+    }
+
     /// Takes note of what the flows of a source hold; waits while all together hold too much, unless the source is the first.
     pub fn note(&self, source: usize, bytes: usize) {
         let mut held = self.held();
@@ -46,14 +51,21 @@ impl Memory {
         }
     }
 
-    /// A source has been read.
-    pub fn leave(&self, source: usize) {
-        self.held().remove(&source);
-        self.changed.notify_all();
-    }
-
     fn held(&self) -> MutexGuard<'_, BTreeMap<usize, usize>> {
         self.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// However the reading ends, others need not wait for it.
+pub struct Reading<'a> {
+    memory: &'a Memory,
+    source: usize,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.memory.held().remove(&self.source);
+        self.memory.changed.notify_all();
     }
 }
 
@@ -72,6 +84,7 @@ mod tests {
     fn the_first_source_never_waits_and_the_others_do() {
         let memory = Memory::new(2_000, 2);
         assert_eq!((memory.per_source(), memory.others_wait_at), (500, 500));
+        let first = memory.enter(3);
         memory.note(3, 450);
         let waited = AtomicBool::new(true);
         std::thread::scope(|scope| {
@@ -82,7 +95,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             memory.note(3, 499); // goes on
             waited.store(false, Ordering::SeqCst);
-            memory.leave(3);
+            drop(first);
             other.join().expect("it was let go");
         });
     }

@@ -121,8 +121,8 @@ fn read_sources(sources: &[Source], settings: &Settings, sink: &sink::Sink, on_r
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(source) = sources.get(index) else { break };
+            let _until_it_ends = shared.memory.enter(index);
             let read = source::read(index, source, &shared);
-            shared.memory.leave(index);
             captures.extend(read.inspect_err(|_| next.store(sources.len(), Ordering::Relaxed))?); // nobody begins another one for nothing
         }
         Ok(captures)
