@@ -9,7 +9,7 @@ use crate::model::{Span, Timestamp};
 /// Packets may be older than the latest one by this much and still belong to the same run of the machine's clock.
 const DISORDER: Span = Span::from_secs(60);
 /// A packet that is later than the one before by more than this may be damaged; the next one tells. No shorter than the longest timeout.
-const LEAP: Span = Span::from_secs(3_600);
+pub const LEAP: Span = Span::from_secs(3_600);
 /// A step back from which on a step is counted: several queues of one interface differ by less (by design).
 const STEP_BACK: Span = Span::from_secs(1);
 

@@ -30,6 +30,7 @@ mod series;
 mod testing;
 mod walk;
 
+pub use clock::LEAP;
 pub use content::{Content, ContentError, Ending, Opened, open};
 pub use error::{CaptureError, FirstBytes, Flaw};
 pub use file::FileReport;

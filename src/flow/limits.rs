@@ -40,5 +40,3 @@ pub const FORERUNNERS_MAX: usize = 1_024;
 /// How far the numbers of what resumes a connection may lie from where it stopped: repeated bytes behind, lost ones ahead (by design: two in 10^7 pairs
 /// of random numbers lie so close).
 pub const RESUMED_WITHIN: u32 = 1 << 20;
-/// A packet that is this far ahead of the trace clock shows a leap that nothing has confirmed yet: no silence that flows outlive is longer.
-pub const LEAP: Span = Span::from_secs(3_600);

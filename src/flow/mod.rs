@@ -36,6 +36,7 @@ pub use volume::Volume;
 
 use std::borrow::Cow;
 
+use crate::capture::LEAP;
 use crate::model::words::EndReason;
 use crate::model::{FlowKey, PacketNumber, PerSide, Protocol, SeqNumber, Side, Timestamp, TunnelPath};
 use crate::packet::{Body, IcmpError, Packet, TcpFlags};
@@ -216,7 +217,7 @@ impl Flow {
 /// The trace clock at the first packet of a flow. It follows a leap with the packet behind, since a lone one may be damaged: what came first shows where it
 /// leapt to, and its flow is not older than that.
 fn clock_at(time: Timestamp, clock: Timestamp) -> Timestamp {
-    if time - clock > limits::LEAP { time } else { clock }
+    if time - clock > LEAP { time } else { clock }
 }
 
 impl Aside {

@@ -3,11 +3,13 @@
 use crate::model::{FlowKey, PacketNumber, Side, Timestamp, TunnelPath};
 use crate::packet::{self, Body, Packet, PayloadRange, Segment};
 
+use super::clock_at;
+
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
     pub key: FlowKey,
-    pub time: Timestamp,
-    pub clock: Timestamp,
+    time: Timestamp,
+    clock: Timestamp,
     number: PacketNumber,
     segment: Segment,
     ip_bytes: u32,
@@ -45,6 +47,11 @@ impl Opening {
 
     pub fn segment(&self) -> &Segment {
         &self.segment
+    }
+
+    /// Trace clock of the packet, as its flow takes it.
+    pub fn last_clock(&self) -> Timestamp {
+        clock_at(self.time, self.clock)
     }
 
     pub fn hash(&self) -> u64 {

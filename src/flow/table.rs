@@ -13,7 +13,7 @@ use crate::packet::{Body, Packet, TcpFlags};
 
 use super::opening::Opening;
 use super::slab::Slab;
-use super::{Flow, clock_at, limits};
+use super::{Flow, limits};
 
 /// What ended a flow's life in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl<X: Default> FlowTable<X> {
     /// Counts anew what a flow takes; `beside` stands for what the owner keeps.
     pub fn weigh(&mut self, at: At, beside: usize) {
         if let Some(slot) = self.flows.get_mut(at.0) {
-            let held = size_of::<Option<Slot<X>>>() + slot.flow.held() + beside;
+            let held = slot.weight() + beside;
             self.memory.held = self.memory.held + held - slot.held as usize;
             slot.held = held as u32;
         }
@@ -247,9 +247,7 @@ impl<X: Default> FlowTable<X> {
 
     fn is_over(&self, place: Place, clock: Timestamp) -> bool {
         match place.opening() {
-            Some(at) => {
-                self.openings.get(at).is_some_and(|opening| clock - clock_at(opening.time, opening.clock) > self.timeouts.silence_after(opening))
-            }
+            Some(at) => self.openings.get(at).is_some_and(|opening| clock - opening.last_clock() > self.timeouts.silence_after(opening)),
             None => self.flows.get(place.0).is_some_and(|slot| self.timeouts.is_over(&slot.flow, clock)),
         }
     }
@@ -268,7 +266,7 @@ impl<X: Default> FlowTable<X> {
     fn next_idle(&mut self) -> Option<(Timestamp, Place)> {
         if self.memory.idle.is_empty() {
             let slots = self.flows.iter().map(|(at, slot)| (slot.flow.last_clock(), Place(at)));
-            let openings = self.openings.iter().map(|(at, opening)| (clock_at(opening.time, opening.clock), Place::of_opening(at)));
+            let openings = self.openings.iter().map(|(at, opening)| (opening.last_clock(), Place::of_opening(at)));
             let mut all: Vec<(Timestamp, Place)> = slots.chain(openings).collect();
             let by_age = |&(clock, place): &(Timestamp, Place)| (clock, place.0);
             let most = all.len().div_ceil(IDLE_SHARE);
@@ -284,7 +282,7 @@ impl<X: Default> FlowTable<X> {
 
     fn last_clock(&self, place: Place) -> Option<Timestamp> {
         match place.opening() {
-            Some(at) => self.openings.get(at).map(|opening| clock_at(opening.time, opening.clock)),
+            Some(at) => self.openings.get(at).map(Opening::last_clock),
             None => self.flows.get(place.0).map(|slot| slot.flow.last_clock()),
         }
     }
@@ -299,9 +297,9 @@ fn hash_at<X>(flows: &Slab<Slot<X>>, openings: &Slab<Opening>, place: Place) -> 
 
 impl<X: Default> Slot<X> {
     fn new(packet: &Packet) -> Self {
-        let flow = Flow::new(packet);
-        let held = size_of::<Option<Self>>() + flow.held();
-        Self { hash: packet.hash, held: held as u32, flow, beside: X::default() }
+        let mut slot = Self { hash: packet.hash, held: 0, flow: Flow::new(packet), beside: X::default() };
+        slot.held = slot.weight() as u32;
+        slot
     }
 
     /// The flow of a packet that has no payload to read.
@@ -311,9 +309,9 @@ impl<X: Default> Slot<X> {
         slot
     }
 
-    /// Whether nothing has been given to the flow yet.
-    pub fn is_new(&self) -> bool {
-        self.flow.packets() == 0
+    /// Bytes of the flow and its place.
+    fn weight(&self) -> usize {
+        size_of::<Option<Self>>() + self.flow.held()
     }
 }
 

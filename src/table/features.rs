@@ -1,13 +1,12 @@
 //! Columns of `flows` for models. `docs/features.md` says what other tools call them.
 
 use super::column::{Column, NEVER_NULL, Unit};
+use super::flows::{NO_PAYLOAD, NOT_TCP};
 
 use crate::model::rows::FlowRow;
 
 use Unit::{Bytes, Count, Milliseconds};
 
-const NOT_TCP: &str = "not TCP";
-const NO_PAYLOAD: &str = "no payload in this direction";
 const ONE_PACKET: &str = "fewer than two packets";
 const NEVER_IDLE: &str = "never idle";
 

@@ -8,10 +8,10 @@ use crate::model::words::*;
 
 use Unit::{Bytes, Count, KilobitsPerSecond, LogLikelihood, Milliseconds, Probability};
 
-const NOT_TCP: &str = "not TCP";
+pub(super) const NOT_TCP: &str = "not TCP";
 const NO_HELLO: &str = "no ClientHello was read";
 const NO_PACKETS: &str = "no packet in this direction";
-const NO_PAYLOAD: &str = "no payload in this direction";
+pub(super) const NO_PAYLOAD: &str = "no payload in this direction";
 const NO_ROUND_TRIP: &str = "not TCP, or none was measured";
 const NO_TCP_PACKETS: &str = "not TCP, or no packet in this direction";
 const NO_IPID: &str = "not TCP over IPv4, or fewer than four packets";
