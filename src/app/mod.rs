@@ -19,3 +19,11 @@ pub enum Reading<T> {
     /// These bytes are something else.
     Not,
 }
+
+/// One step of a reader that goes along a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step<T> {
+    /// Bytes at the front that the reader needs no more: the next call begins behind them.
+    pub used: usize,
+    pub reading: Reading<T>,
+}

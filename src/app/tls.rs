@@ -33,6 +33,14 @@ pub struct ClientHello {
     pub records: u32,
 }
 
+/// What a hello travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    Tcp,
+    Quic,
+    Dtls,
+}
+
 /// What the server chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerHello {
@@ -86,6 +94,24 @@ pub fn first_message(stream: &[u8]) -> Reading<Message> {
     }
 }
 
+/// Reads a whole ClientHello message, its four-byte header included.
+pub fn client_hello(message: &[u8], _carrier: Carrier) -> Result<ClientHello, ParseError> {
+    let mut cursor = Cursor::new(message);
+    cursor.u8("handshake.type")?;
+    let length = cursor.u24("handshake.length")?;
+    let mut hello = ClientHello { message_bytes: length + 4, ..ClientHello::default() };
+    read_client_hello(&mut cursor, &mut hello)?;
+    Ok(hello)
+}
+
+/// Reads a whole ServerHello message, its four-byte header included.
+pub fn server_hello(message: &[u8]) -> Result<ServerHello, ParseError> {
+    let mut cursor = Cursor::new(message);
+    cursor.u8("handshake.type")?;
+    cursor.u24("handshake.length")?;
+    read_server_hello(&mut cursor)
+}
+
 /// What a hello that never became whole shows up to its cut. None where the bytes are no ClientHello.
 pub fn client_hello_so_far(stream: &[u8]) -> Option<ClientHello> {
     let records = Records::gather(stream).ok()?;
@@ -125,7 +151,7 @@ fn handshake_message(records: &Records<'_>, cursor: &mut Cursor<'_>) -> Result<O
             ClientHello { message_bytes, stream_bytes: records.stream_bytes(message_bytes), records: records.count, ..ClientHello::default() };
         read_client_hello(&mut body, &mut hello).map(|()| Message::ClientHello(hello))
     } else {
-        server_hello(&mut body).map(Message::ServerHello)
+        read_server_hello(&mut body).map(Message::ServerHello)
     };
     match result {
         Ok(message) => Ok(Some(message)),
@@ -285,7 +311,7 @@ fn highest_version(extension: &mut Cursor<'_>) -> Result<Option<u16>, ParseError
 }
 
 /// RFC 8446 section 4.1.3.
-fn server_hello(body: &mut Cursor<'_>) -> Result<ServerHello, ParseError> {
+fn read_server_hello(body: &mut Cursor<'_>) -> Result<ServerHello, ParseError> {
     let mut version = body.u16("server_hello.version")?;
     body.take(32, "server_hello.random")?;
     body.block_u8("server_hello.session_id")?;

@@ -203,7 +203,37 @@ words! {
 words! {
     /// The protocol inside the transport.
     AppProtocol {
-        Tls = "tls": "TLS",
+        Tls = "tls": "TLS over a stream (RFC 8446)",
+        Quic = "quic": "QUIC (RFC 9000), its drafts, and Google QUIC",
+        Dtls = "dtls": "TLS over datagrams (RFC 9147)",
+        Http = "http": "HTTP in clear text",
+        Websocket = "websocket": "an HTTP connection that became a WebSocket (RFC 6455)",
+        Dns = "dns": "DNS in clear text (RFC 1035)",
+        Dot = "dot": "DNS over TLS (RFC 7858)",
+        Doh = "doh": "DNS over HTTPS (RFC 8484), by the name of a known resolver",
+        Doq = "doq": "DNS over QUIC (RFC 9250)",
+        Mdns = "mdns": "multicast DNS (RFC 6762)",
+        Llmnr = "llmnr": "link-local name resolution (RFC 4795)",
+        Ssh = "ssh": "SSH (RFC 4253)",
+        Stun = "stun": "STUN and TURN (RFC 8489, RFC 8656)",
+        Mtproto = "mtproto": "MTProto, Telegram's transport",
+        WaNoise = "wa_noise": "Noise, as WhatsApp's chat speaks it outside TLS",
+        TgReflector = "tg_reflector": "a relay of Telegram calls",
+        DiscordVoice = "discord_voice": "Discord's voice and video",
+        Viber = "viber": "Viber's own protocol",
+        Zoom = "zoom": "Zoom's media",
+        LineCall = "line_call": "calls of LINE",
+        Loco = "loco": "LOCO, KakaoTalk's protocol",
+        Mmtls = "mmtls": "MMTLS, WeChat's protocol",
+        Threema = "threema": "Threema's chat protocol",
+        Imo = "imo": "calls of imo",
+        Oscar = "oscar": "OSCAR, ICQ's protocol",
+        Wireguard = "wireguard": "WireGuard; named with --label-circumvention",
+        Openvpn = "openvpn": "OpenVPN; named with --label-circumvention",
+        Ikev2 = "ikev2": "IKE; named with --label-circumvention",
+        Esp = "esp": "ESP in UDP (RFC 3948); named with --label-circumvention",
+        FullyEncrypted = "fully_encrypted": "random from the first byte; named with --label-circumvention",
+        OtherEncrypted = "other_encrypted": "a protocol that hides what it carries: a VPN, a tunnel, or random bytes",
     }
 }
 
