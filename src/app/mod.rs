@@ -5,6 +5,13 @@
 //! Not here: whose bytes they are, when they came, what they prove.
 
 mod cursor;
+pub mod dns;
+mod hpack;
+pub mod http;
+pub mod http2;
+pub mod proxy_header;
+pub mod socks;
+pub mod start_tls;
 pub mod tls;
 pub mod tls_records;
 
@@ -18,6 +25,17 @@ pub enum Reading<T> {
     More,
     /// These bytes are something else.
     Not,
+}
+
+/// For readers of streams: bytes that end too soon may go on.
+impl<T> From<Result<T, ParseError>> for Reading<T> {
+    fn from(result: Result<T, ParseError>) -> Self {
+        match result {
+            Ok(fact) => Self::Done(fact),
+            Err(ParseError::Truncated { .. }) => Self::More,
+            Err(ParseError::Invalid { .. }) => Self::Not,
+        }
+    }
 }
 
 /// One step of a reader that goes along a stream.
