@@ -1,4 +1,4 @@
-"""One TLS session of a client program, over a real kernel socket.
+"""One session of a client program, over a real kernel socket. This one speaks TLS; others stand in `speaking.py`.
 
 TLS runs through memory buffers, so that the hello can be cut as wanted.
 """
@@ -15,10 +15,12 @@ class Session:
     def __init__(self, flow, port=0):
         self.flow = flow
         family = socket.AF_INET6 if ":" in flow.server else socket.AF_INET
-        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        over_udp = flow.protocol == "udp"
+        self.sock = socket.socket(family, socket.SOCK_DGRAM if over_udp else socket.SOCK_STREAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((flow.client, port))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not over_udp:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(flow.patience)
         self.port = self.sock.getsockname()[1]
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -134,7 +136,7 @@ class Session:
 def tell_server(wishes, flow, port):
     path = os.path.join(wishes, "%s_%d" % (flow.client, port))
     with open(path, "w") as wish:
-        json.dump({"server_act": flow.server_act, "size": flow.size}, wish)
+        json.dump({"server_act": flow.server_act, "size": flow.size, "curve": flow.curve}, wish)
 
 
 def make_context(flow):

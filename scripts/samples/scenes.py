@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What happens in each scene, and the program that plays the clients' part.
 
-    scenes.py names | list | describe SCENE | play SCENE WISHES OUT
+    scenes.py certificates | list | describe SCENE | play SCENE WISHES OUT
 
 describe prints: method of the middlebox, whether the server's side is captured
 too, how long servers wait for a client (seconds), blocked names.
@@ -14,6 +14,7 @@ import threading
 import time
 
 import client
+import speaking
 
 SERVICES = {
     "web.whatsapp.com": "whatsapp",
@@ -27,10 +28,27 @@ SERVICES = {
     "news.example.com": None,
 }
 NAMES = list(SERVICES)
+SERVICES.update({
+    "www.whatsapp.com": "whatsapp",
+    "cdn.signal.org": "signal",
+    "secure.viber.com": "viber",
+    "t.me": "telegram",
+})
+# Certificates with other names beside their own.
+ALSO_CERTIFIED = {
+    "mail.example.org": ["*.mail.example.org", "imap.example.net"],
+    "smtp.example.org": [],
+    "rtc.example.net": [],
+}
 CLIENTS = ["192.0.2.10", "192.0.2.23"]
 SERVERS = ["198.51.100.10", "198.51.100.20", "203.0.113.30"]
 CLIENT6, SERVERS6 = "2001:db8:1::10", ["2001:db8:2::10", "2001:db8:2::20"]
 QUIET_HOST, NO_HOST = "203.0.113.40", "203.0.113.99"
+# Of the scene `names`.
+RESOLVER, RESOLVER6 = "203.0.113.53", "2001:db8:2::53"
+CHAT, CHAT6, EDGE, BROKER = "198.51.100.30", "2001:db8:2::30", "198.51.100.40", "198.51.100.50"
+MEDIA = "203.0.113.60"
+WEB, PROXY, MAIL = SERVERS
 
 
 @dataclasses.dataclass
@@ -49,6 +67,11 @@ class Flow:
     hello: str = "plain"
     patience: float = 0.0
     port_reuse: bool = False
+    kind: str = "tls"  # see speaking.py
+    asks: object = ""  # type of a record, path of a page, port behind a proxy
+    protocol: str = "tcp"
+    edns: bool = True
+    curve: str = ""
 
     def __post_init__(self):
         if not self.client:
@@ -134,6 +157,81 @@ def split_hello():
     return flows
 
 
+def question(at, name, kind, **settings):
+    settings = {"client": CLIENTS[0], "protocol": "udp", "cause": "plain, DNS", **settings}
+    resolver = RESOLVER6 if ":" in settings["client"] else RESOLVER
+    return Flow(at, name, resolver, port=53, kind="dns", asks=kind, **settings)
+
+
+def questions():
+    """All are asked before what is to be named by them begins."""
+    return [
+        question(0.0, "g.whatsapp.net", "A"),
+        question(0.1, "g.whatsapp.net", "AAAA", client=CLIENT6),
+        question(0.2, "www.whatsapp.com", "AAAA"),
+        question(0.3, "i.instagram.com", "A"),
+        question(0.4, "secure.viber.com", "A"),
+        question(0.5, "stun.example.org", "A"),
+        question(0.6, "chat.signal.org", "HTTPS"),
+        question(0.7, "chat.signal.org", "A"),
+        question(0.8, "no-such-name.example.org", "A"),
+        question(0.9, "cdn.signal.org", "A", edns=False, cause="plain, DNS, truncated"),
+        question(1.1, "cdn.signal.org", "A", protocol="tcp", cause="plain, DNS again over TCP"),
+        question(1.2, "proxy.example.net", "A", client=CLIENTS[1]),
+        question(1.3, "www.youtube.com", "A", fate="forged", cause="a forged answer comes before the true one"),
+        question(1.4, "t.me", "A", fate="silent", cause="the resolver does not answer"),
+    ]
+
+
+def without_sni():
+    """Named by an answer that their client got, if by any."""
+    chat = {"port": 5222, "kind": "wa_noise"}
+    return [
+        Flow(2.0, "g.whatsapp.net", CHAT, CLIENTS[0], cause="plain, Noise", **chat),
+        Flow(2.2, "g.whatsapp.net", CHAT6, cause="plain, Noise", **chat),
+        Flow(2.4, "g.whatsapp.net", CHAT, CLIENTS[1], cause="plain, Noise, never asked for the name", **chat),
+        Flow(2.6, "i.instagram.com", EDGE, CLIENTS[0], kind="unknown", cause="plain, unknown protocol"),
+        Flow(2.8, "secure.viber.com", BROKER, CLIENTS[0], kind="unknown", cause="plain, unknown protocol"),
+        Flow(3.0, "stun.example.org", MEDIA, CLIENTS[0], 3478, kind="stun", protocol="udp", cause="plain, STUN"),
+    ]
+
+
+def pages():
+    web = {"port": 80, "kind": "http"}
+    return [
+        Flow(3.2, "news.example.com", WEB, asks="/", cause="plain, HTTP", **web),
+        Flow(3.4, "web.telegram.org", WEB, asks="/moved", cause="plain, HTTP, redirected", **web),
+        Flow(3.6, "web.whatsapp.com", WEB, asks="/blocked", fate="block_page", cause="a block page", **web),
+        Flow(3.8, "chat.example.net", WEB, port=80, kind="websocket", asks="/socket", cause="plain, WebSocket"),
+    ]
+
+
+def wrapped():
+    """By a client that knows the proxy by name: this is not the name that its flows were for."""
+    proxy, socks = {"client": CLIENTS[1], "port": 3128}, {"client": CLIENTS[1], "port": 1080}
+    https, chat = {"asks": 443}, {"asks": 5222}
+    return [
+        Flow(4.0, "chat.signal.org", PROXY, kind="connect", cause="plain, TLS through a proxy", **proxy, **https),
+        Flow(4.2, "g.whatsapp.net", PROXY, kind="connect_noise", cause="plain, Noise through a proxy", **proxy, **chat),
+        Flow(4.4, "www.youtube.com", PROXY, kind="connect", cause="refused by a proxy", **proxy, **https),
+        Flow(4.5, "web.telegram.org", PROXY, kind="socks", cause="plain, TLS through SOCKS", **socks, **https),
+        Flow(4.6, "g.whatsapp.net", PROXY, kind="socks_noise", cause="plain, Noise through SOCKS", **socks, **chat),
+        Flow(4.8, "smtp.example.org", MAIL, port=587, kind="starttls", cause="plain, mail that becomes TLS"),
+    ]
+
+
+def hellos():
+    return [
+        Flow(5.0, "mail.example.org", SERVERS[0], tls="1.2", cause="plain, certificate in clear"),
+        Flow(5.2, "web.telegram.org", SERVERS[0], tls="1.3", curve="secp384r1", cause="plain, hello asked for again"),
+        Flow(5.4, "rtc.example.net", MEDIA, port=4433, kind="dtls", protocol="udp", cause="plain, DTLS"),
+    ]
+
+
+def names():
+    return questions() + without_sni() + pages() + wrapped() + hellos()
+
+
 @dataclasses.dataclass
 class Scene:
     plan: object
@@ -173,6 +271,7 @@ SCENES = {
     "any": Scene(
         lambda: interfered(("i.instagram.com",), SERVERS[2:], "reset", RESET_CAUSE, 3, 1, 5, 8, 7),
         "reset", "reset", ("i.instagram.com",)),
+    "names": Scene(names, "names"),
 }
 
 
@@ -185,7 +284,7 @@ def play_flow(flow, begin, wishes, rows, lock):
     time.sleep(max(0, begin + flow.at - time.time()))
     port = 0
     for _ in range(2 if flow.port_reuse else 1):
-        session = client.Session(flow, port)
+        session = speaking.KINDS[flow.kind](flow, port)
         start, complete, says = session.run(wishes)
         with lock:
             rows.append({**dataclasses.asdict(flow), "client_port": session.port, "start": start,
@@ -211,8 +310,9 @@ def play(scene, wishes, out):
 
 def main():
     task, *rest = sys.argv[1:]
-    if task == "names":
-        print(*NAMES)
+    if task == "certificates":
+        for name in NAMES + list(ALSO_CERTIFIED):
+            print(name, *ALSO_CERTIFIED.get(name, []))
     elif task == "list":
         print(*SCENES)
     elif task == "describe":

@@ -41,7 +41,7 @@ class Connection:
         self.sock.recv(65536)
 
     def wrap(self, act):
-        context = make_context(self.contexts, refuse_name=act == "unknown_name")
+        context = make_context(self.contexts, refuse_name=act == "unknown_name", curve=self.wish.get("curve"))
         if act == "no_cipher":
             context.sni_callback = None  # without a certificate no cipher suite fits
         self.sock = context.wrap_socket(self.sock, server_side=True)
@@ -55,11 +55,18 @@ class Connection:
         left = expected - len(body)
         while whole and left > 0:
             left -= len(self.more())
+        return head
 
     def more(self):
-        data = self.sock.recv(16384)
-        if not data:
-            raise ConnectionError("the client left")
+        return self.sock.recv(16384) or self.gone()
+
+    def gone(self):
+        raise ConnectionError("the client left")
+
+    def exactly(self, count):
+        data = b""
+        while len(data) < count:
+            data += self.sock.recv(count - len(data)) or self.gone()
         return data
 
     def end_answer(self):
@@ -109,7 +116,7 @@ def load_context(folder, certificate):
     return context
 
 
-def make_context(contexts, refuse_name):
+def make_context(contexts, refuse_name, curve):
     def choose(tls, name, _context):
         if refuse_name:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
@@ -119,6 +126,8 @@ def make_context(contexts, refuse_name):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sni_callback = choose
     context.num_tickets = 1
+    if curve:
+        context.set_ecdh_curve(curve)  # one for which no client sends a key unasked
     return context
 
 
@@ -130,8 +139,8 @@ def read_wish(folder, peer):
         return {}
 
 
-def handle(sock, peer, wishes, contexts, patience):
-    connection = Connection(sock, read_wish(wishes, peer), contexts, patience)
+def handle(sock, peer, speak, wishes, contexts, patience):
+    connection = speak(sock, read_wish(wishes, peer), contexts, patience)
     try:
         connection.serve()
     except OSError:
@@ -145,21 +154,22 @@ def accept(listener, *settings):
         threading.Thread(target=handle, args=(sock, peer, *settings), daemon=True).start()
 
 
-def listen(address):
+def listen(address, port):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, HTTPS))
+    listener.bind((address, port))
     listener.listen(64)
     return listener
 
 
 def main():
     certs, wishes, ready, patience = sys.argv[1:5]
-    settings = (wishes, load_contexts(certs), float(patience))
+    settings = (Connection, wishes, load_contexts(certs), float(patience))
     for address in sys.argv[5:]:
-        threading.Thread(target=accept, args=(listen(address), *settings)).start()
+        threading.Thread(target=accept, args=(listen(address, HTTPS), *settings)).start()
     open(ready, "w").close()
 
 
-main()
+if __name__ == "__main__":
+    main()

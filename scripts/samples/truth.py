@@ -14,14 +14,16 @@ INNOCENT = ["ok", "unknown", "unreachable"]
 AT_SERVER_SILENT = ["hello_unacked", "hello_acked_then_silent", "cut_after_packets"]
 
 
-def fate(label, expect, mechanism=None, others=(), observable=True, needs=None):
+def fate(label, expect, mechanism=None, others=(), observable=True, needs=None, trigger="sni"):
     mechanisms = [mechanism, *others] if mechanism else []
     return {"label": label, "expect": expect, "mechanism": mechanism,
-            "expect_mechanism": mechanisms, "observable": observable, "needs": needs}
+            "expect_mechanism": mechanisms, "observable": observable, "needs": needs, "trigger": trigger}
 
 
-FINE = fate("ok", INNOCENT)
-UNREACHABLE = fate("unreachable", INNOCENT)
+FINE = fate("ok", INNOCENT, trigger="none")
+UNREACHABLE = fate("unreachable", INNOCENT, trigger="none")
+FORGED = fate("dns_manipulation", ["dns_manipulation"], "dns_forged", trigger="dns_name")
+BLOCK_PAGE = fate("http_block", ["http_block"], "block_page", needs="controls", trigger="http_host")
 
 # What became of a flow, as the client's and as the server's capture can tell it.
 FATES = {
@@ -29,6 +31,10 @@ FATES = {
     "hung": (UNREACHABLE, UNREACHABLE),
     "closed": (UNREACHABLE, UNREACHABLE),
     "dead": (UNREACHABLE, UNREACHABLE),
+    "silent": (UNREACHABLE, UNREACHABLE),
+    # Both give the client an answer.
+    "forged": (FORGED, FORGED),
+    "block_page": (BLOCK_PAGE, BLOCK_PAGE),
     # The server sees a handshake and then nothing.
     "reset": (
         fate("rst_injection", ["rst_injection"], "rst_from_server_side", needs="controls"),
@@ -51,7 +57,8 @@ FATES = {
         fate("sni_drop", ["sni_drop", "unreachable"], "cut_after_packets",
              ["hello_acked_then_silent", "hello_unacked"], needs="controls")),
 }
-MUST_FAIL = set(FATES) - {"plain"}
+ANSWERED_FALSELY = {"forged", "block_page"}
+MUST_FAIL = set(FATES) - {"plain"} - ANSWERED_FALSELY
 
 
 def read_rows(path):
@@ -77,16 +84,14 @@ def settle_race(flow, injected):
 
 def describe(scene_name, file, vantage, flow, injected):
     told = FATES[flow["fate"]][vantage == "server"]
-    met_middlebox = told["label"] not in ("ok", "unreachable")
     return {
         "file": file, "scenario": scene_name, "family": SCENES[scene_name].family, "vantage": vantage,
-        "protocol": "tcp", "client_ip": flow["client"], "client_port": flow["client_port"],
+        "protocol": flow["protocol"], "client_ip": flow["client"], "client_port": flow["client_port"],
         "server_ip": flow["server"], "server_port": flow["port"], "start": flow["start"],
-        "kind": "tls" if flow["name"] else "raw", "name": flow["name"] or None,
+        "kind": flow["kind"] if flow["name"] else "raw", "name": flow["name"] or None,
         "service": SERVICES.get(flow["name"]),
         **told,
-        "cause": flow["cause"], "trigger": "sni" if met_middlebox else "none",
-        "outcome": flow["outcome"], "client_says": flow["says"],
+        "cause": flow["cause"], "outcome": flow["outcome"], "client_says": flow["says"],
         "injected": injected, "condition": None,
     }
 
@@ -95,13 +100,15 @@ def surprise(flow, injected):
     """What is wrong with a flow that did not fare as planned, or None."""
     if flow["cause"].startswith("plain") and flow["outcome"] != "worked":
         return "should have worked"
+    if flow["fate"] in ANSWERED_FALSELY and flow["outcome"] != "worked":
+        return "should have got an answer"
     if flow["cause"].startswith("alert") and "SSLError" not in flow["says"]:
         return "should have got an alert"
     if flow["fate"] in MUST_FAIL and flow["outcome"] != "failed":
         return "should have failed"
     if flow["fate"] in ("reset", "race", "race_client_only") and "ConnectionReset" not in flow["says"]:
         return "should have been reset"
-    if flow["fate"] in ("drop", "mute", "hung", "dead") and "timed out" not in flow["says"]:
+    if flow["fate"] in ("drop", "mute", "hung", "dead", "silent") and "timed out" not in flow["says"]:
         return "should have timed out"
     if flow["fate"].startswith("race") and not injected:
         return "should have been noted by the injector"
