@@ -1,7 +1,7 @@
 //! What does a packet cost on its way from the bytes of a record to its flow, and a flow from there to the table?
 //!
 //! One bench for each step, single-threaded, so that a change shows in the step that it slows. Kept out: reading files, finding records, sorting and
-//! merging runs, judgement, the disk. Unit: records, packets, hellos or rows per second; the bytes of the sample are the same in every run.
+//! merging runs, judgement, the disk. Unit: records, packets or rows per second; the bytes of the sample are the same in every run.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use tamperscope::app::{Reading, tls};
 use tamperscope::capture::{self, Round, SourceReader, SourceRules};
 use tamperscope::flow::Timeouts;
-use tamperscope::model::rows::{BurstRow, DistributionRow, FlagRow, FlowRow, Notes, SpltRow, SpreadRow, TcpRow, TcpSideRow, TimesRow, VolumeRow};
+use tamperscope::model::rows::{
+    BurstRow, DistributionRow, FlagRow, FlowRow, Notes, ServerRow, SpltRow, SpreadRow, TcpRow, TcpSideRow, TimesRow, VolumeRow,
+};
 use tamperscope::model::words::*;
 use tamperscope::model::{PerDirection, Timestamp};
 use tamperscope::packet::{self, Decoded, Packet};
@@ -75,23 +76,6 @@ fn on_interface(packet: &Packet, interface: u16) -> Packet {
     packet.key.interface = interface;
     packet.hash ^= u64::from(interface).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     packet
-}
-
-/// Facts from a ClientHello that came in one segment. Unit: hellos/s.
-#[divan::bench]
-fn read_client_hello(bencher: Bencher<'_, '_>) {
-    let round = round("allowed.pcap");
-    let is_hello = |bytes: &&[u8]| matches!(tls::first_message(bytes), Reading::Done(tls::Message::ClientHello(_)));
-    let packets = packets(&round);
-    let hello = packets.iter().map(|packet| packet.payload.of(&round.bytes)).find(is_hello).expect("the sample has hellos");
-    bencher.counter(ItemsCount::new(1_usize)).counter(BytesCount::new(hello.len())).bench_local(|| tls::first_message(black_box(hello)));
-}
-
-/// Most first payloads are no TLS: how soon is that known? Unit: payloads/s.
-#[divan::bench]
-fn dismiss_what_is_no_hello(bencher: Bencher<'_, '_>) {
-    let request = b"GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nAccept: */*\r\n\r\n";
-    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| tls::first_message(black_box(request)));
 }
 
 const ROWS: usize = 8_192;
@@ -173,6 +157,12 @@ fn row(index: usize) -> FlowRow {
         tls_version: Some("1.3".into()),
         server_hello_ms: Some(60.0 + spread),
         tls_alert: None,
+        client_network: Some("probe".into()),
+        server_asn: None,
+        server: ServerRow { cipher: Some("0x1301".into()), retried: Some(false), resumed: Some(false), ..ServerRow::default() },
+        http: None,
+        quic: None,
+        stun_realm: None,
         volume: PerDirection { c2s: volume(1), s2c: volume(9) },
         times: TimesRow { iat_ms: Some(times), active_count: 1, active_ms: SpreadRow { std: 0.0, ..times }, idle_count: 0, idle_ms: None },
         splt: SpltRow::default(),

@@ -60,6 +60,8 @@ fn settings(input: PathBuf, output: PathBuf) -> Settings {
         round_bytes: None,
         max_memory: 8 << 30,
         catalog: Catalog::built_in().expect("the catalog"),
+        networks: None,
+        given: String::new(),
         weights: Weights::built_in().expect("the weights"),
         prior: 0.05,
         splt: 0,

@@ -4,16 +4,24 @@
 //! Promises: one thread, no I/O, no clock, no lock; the same packets give the same conversations however they were batched.
 //! Not here: what the facts prove (`detect`), whose the host is (`service`).
 
+mod datagrams;
+mod facts;
+mod streams;
+mod transactions;
+
 use std::net::IpAddr;
 
-use crate::app::Reading;
-use crate::app::tls::{self, Alert, ClientHello, Message, ServerHello};
-use crate::app::tls_records::RecordTracker;
 use crate::capture::Gap;
-use crate::flow::{At, Contiguous, Copies, Ended, Flow, FlowTable, Forerunner, Forerunners, Slot, StreamHead, Timeouts, limits};
-use crate::model::words::{EndReason, Orientation};
-use crate::model::{PacketNumber, PerSide, SeqNumber, Side, Timestamp};
+use crate::flow::{At, Copies, Ended, Flow, FlowTable, Forerunner, Forerunners, Slot, Timeouts, limits};
+use crate::model::words::{AppProtocol, EndReason, Orientation};
+use crate::model::{PerSide, Side, Timestamp};
 use crate::packet::{Body, Packet, TcpFlags};
+use datagrams::Datagrams;
+use streams::{Segment, Streams};
+use transactions::{Messages, Transactions};
+
+pub use facts::{Facts, Http, ProxyTarget, Seen};
+pub use transactions::{FlowOf, Response, Transaction};
 
 /// How many shards a source has: fixed, so that nothing depends on the machine. Enough for 64 cores.
 pub const SHARDS: usize = 64;
@@ -23,10 +31,18 @@ pub fn shard_of(hash: u64) -> usize {
     (hash >> 32) as usize % SHARDS
 }
 
+/// What has ended.
+#[derive(Default)]
+pub struct Over {
+    pub conversations: Vec<Conversation>,
+    /// Of these flows, and of flows that go on.
+    pub transactions: Vec<Transaction>,
+}
+
 /// A flow that has ended, and what its first bytes said.
 pub struct Conversation {
     pub flow: Flow,
-    pub facts: Option<Box<Facts>>,
+    read: Option<Box<Read>>,
     /// The flow that it continues.
     pub forerunner: Option<Box<Forerunner<Known>>>,
     pub client: Side,
@@ -42,48 +58,31 @@ pub struct Conversation {
     pub cut_by_gap: bool,
 }
 
-/// What was read, by the side that sent it.
-#[derive(Debug, Default)]
-pub struct Facts {
-    pub client_hello: Option<(Side, Seen<ClientHello>)>,
-    pub server_hello: Option<(Side, Seen<ServerHello>)>,
-    pub alert: Option<(Side, Seen<Alert>)>,
-    /// A TLS record was the first thing this side sent.
-    pub tls: PerSide<bool>,
-    /// Where the records of each side end.
-    pub records: PerSide<RecordTracker>,
-    heads: PerSide<Head>,
-}
-
-/// A fact, and the packet that completed it.
-#[derive(Clone, Debug)]
-pub struct Seen<T> {
-    pub fact: T,
-    pub time: Timestamp,
-    pub packet: PacketNumber,
-    /// Segments that its bytes came in.
-    pub segments: u32,
-}
-
-/// The reader of one side's first bytes.
-#[derive(Debug, Default)]
-enum Head {
-    /// No payload yet.
-    #[default]
-    Waiting,
-    Reading {
-        stream: Box<StreamHead>,
-        segments: u32,
-        last: (Timestamp, PacketNumber),
-    },
-    Done,
-}
-
 /// What a shard keeps beside each flow.
 #[derive(Debug, Default)]
 struct Beside {
-    facts: Option<Box<Facts>>,
+    read: Option<Box<Read>>,
     forerunner: Option<Box<Forerunner<Known>>>,
+}
+
+/// What was read of a flow, and its readers.
+#[derive(Debug, Default)]
+struct Read {
+    facts: Facts,
+    readers: Readers,
+    transactions: Option<Box<Transactions>>,
+}
+
+#[derive(Debug)]
+enum Readers {
+    Streams(Streams),
+    Datagrams(Datagrams),
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Self::Datagrams(Datagrams::default())
+    }
 }
 
 /// What a connection that resumes takes over from its forerunner.
@@ -109,11 +108,12 @@ pub struct Shard {
 struct Endings {
     timeouts: Timeouts,
     ended: Vec<Conversation>,
+    transactions: Vec<Transaction>,
     forerunners: Forerunners<Known>,
     heads: HeadMemory,
 }
 
-/// Bytes that the stream heads of all living flows hold, and may hold.
+/// Bytes that the readers of all living flows hold, and may hold.
 struct HeadMemory {
     held: usize,
     max: usize,
@@ -123,7 +123,7 @@ impl Shard {
     /// `memory`: bytes that its living flows may take.
     pub fn new(timeouts: Timeouts, memory: usize) -> Self {
         let heads = HeadMemory { held: 0, max: limits::SHARD_HEAD_BYTES_MAX.min(memory / 4) };
-        let endings = Endings { timeouts, ended: Vec::new(), forerunners: Forerunners::default(), heads };
+        let endings = Endings { timeouts, ended: Vec::new(), transactions: Vec::new(), forerunners: Forerunners::default(), heads };
         Self { flows: FlowTable::new(timeouts, memory), endings, copies: Copies::default(), splt: 0, duplicates: 0 }
     }
 
@@ -153,8 +153,8 @@ impl Shard {
         }
         let progress = slot.flow.update(packet);
         slot.flow.keep_for_splt(packet, *splt);
-        if progress.feeds_stream && slot.flow.tcp.is_some() {
-            read(slot, packet, packet.payload.of(round), &mut endings.heads);
+        if progress.feeds_stream {
+            read(slot, packet, packet.payload.of(round), endings);
         }
         if slot.flow.packets().is_power_of_two() {
             let beside = slot.beside.bytes();
@@ -162,9 +162,10 @@ impl Shard {
         }
     }
 
-    /// Conversations that ended since the last call.
-    pub fn take_ended(&mut self) -> Vec<Conversation> {
-        std::mem::take(&mut self.endings.ended)
+    /// What ended since the last call.
+    pub fn take_ended(&mut self) -> Over {
+        let Endings { ended, transactions, .. } = &mut self.endings;
+        Over { conversations: std::mem::take(ended), transactions: std::mem::take(transactions) }
     }
 
     /// Copies of packets that came since the last call.
@@ -183,7 +184,7 @@ impl Shard {
     }
 
     /// Ends some of the flows that are left at the end of the trace; none left where it gives none. No packet may follow.
-    pub fn finish_some(&mut self, clock: Timestamp, last_time: Timestamp) -> Vec<Conversation> {
+    pub fn finish_some(&mut self, clock: Timestamp, last_time: Timestamp) -> Over {
         let Self { flows, endings, .. } = self;
         while endings.ended.is_empty() && flows.finish_some(clock, |slot, reason| endings.finish(slot, reason, last_time)) {}
         self.take_ended()
@@ -200,20 +201,66 @@ fn begin(flows: &mut FlowTable<Beside>, packet: &Packet, forerunners: &mut Forer
     Some(at)
 }
 
-/// Gives a payload to the readers of its side: the first message, as long as that is wanted, and the records of TLS.
-fn read(slot: &mut Slot<Beside>, packet: &Packet, payload: &[u8], heads: &mut HeadMemory) {
-    let (Body::Tcp(segment), Some(tcp)) = (&packet.body, &slot.flow.tcp) else { return };
-    let facts = slot.beside.facts.get_or_insert_default();
-    let seq = segment.seq.plus(u32::from(segment.flags.has(TcpFlags::SYN)));
-    let missing = packet.payload_bytes - packet.payload.captured.min(packet.payload_bytes);
-    facts.records[packet.sender].take(seq, payload, missing);
-    facts.read_head(packet, seq, payload, tcp.stream_start(packet.sender), heads);
+/// Gives a payload to the readers of its flow.
+fn read(slot: &mut Slot<Beside>, packet: &Packet, payload: &[u8], endings: &mut Endings) {
+    let flow = &slot.flow;
+    let read = slot.beside.read.get_or_insert_with(|| Box::new(Read::of(flow)));
+    let Read { facts, readers, transactions } = &mut **read;
+    let Endings { heads, transactions: ended, .. } = endings;
+    let mut dns = Messages { flow, transactions, ended, client: None };
+    match (readers, &packet.body) {
+        (Readers::Streams(streams), Body::Tcp(segment)) => {
+            let seq = segment.seq.plus(u32::from(segment.flags.has(TcpFlags::SYN)));
+            let missing = packet.payload_bytes - packet.payload.captured.min(packet.payload_bytes);
+            facts.records[packet.sender].take(seq, payload, missing);
+            let start = flow.tcp.as_ref().and_then(|tcp| tcp.stream_start(packet.sender));
+            let may_be_dns = flow.key.low_port == DNS_PORT || flow.key.high_port == DNS_PORT;
+            streams.take(&Segment { packet, seq, payload, start, may_be_dns }, facts, heads, &mut dns);
+        }
+        (Readers::Datagrams(datagrams), Body::Udp) => datagrams.take(packet, payload, facts, heads, &mut dns),
+        _ => {}
+    }
+    if let Some(client) = dns.client {
+        facts.speaks(AppProtocol::Dns);
+        facts.is_client(client);
+    }
+}
+
+/// The port of DNS (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
+
+impl Read {
+    fn of(flow: &Flow) -> Self {
+        let readers = if flow.tcp.is_some() { Readers::Streams(Streams::default()) } else { Readers::default() };
+        Self { readers, ..Self::default() }
+    }
+
+    /// Bytes that it takes, what its readers hold apart.
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.facts.held() + self.transactions.as_ref().map_or(0, |open| open.held())
+    }
+
+    /// No more payload will come: takes what the readers had begun, and ends the transactions.
+    fn end(&mut self, flow: &Flow, heads: &mut HeadMemory, ended: &mut Vec<Transaction>) {
+        let Self { facts, readers, transactions } = self;
+        let mut dns = Messages { flow, transactions, ended, client: None };
+        match readers {
+            Readers::Streams(streams) => streams.end(facts, heads, &mut dns),
+            Readers::Datagrams(datagrams) => datagrams.end(facts, heads),
+        }
+        dns.end();
+    }
 }
 
 impl Conversation {
-    /// The name that the client asked for: in this flow, or before it was cut off.
+    /// What its payloads said; none where it had none.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.read.as_ref().map(|read| &read.facts)
+    }
+
+    /// The name in the client's hello: in this flow, or before it was cut off.
     pub fn sni(&self) -> Option<&str> {
-        let own = self.facts.as_ref().and_then(|facts| facts.client_hello.as_ref()).and_then(|(_, hello)| hello.fact.sni.as_deref());
+        let own = self.facts().and_then(Facts::sni);
         own.or_else(|| self.forerunner.as_ref()?.kept.sni.as_deref())
     }
 
@@ -247,72 +294,11 @@ impl Conversation {
     }
 }
 
-impl Facts {
-    fn read_head(&mut self, packet: &Packet, seq: SeqNumber, payload: &[u8], start: Option<SeqNumber>, heads: &mut HeadMemory) {
-        let sender = packet.sender;
-        if matches!(self.heads[sender], Head::Waiting) {
-            let stream = Box::new(StreamHead::new(start.unwrap_or(seq)));
-            self.heads[sender] = Head::Reading { stream, segments: 0, last: (packet.time, packet.number) };
-        }
-        let Head::Reading { stream, segments, last } = &mut self.heads[sender] else { return };
-        (*segments, *last) = (*segments + 1, (packet.time, packet.number));
-        let (segments, held) = (*segments, stream.held());
-        let (reading, direct) = match stream.take(seq, payload) {
-            Contiguous::Direct(bytes) => (tls::first_message(bytes), true),
-            Contiguous::Grown(bytes) => (tls::first_message(bytes), false),
-            Contiguous::Unchanged => (Reading::More, false),
-        };
-        if direct && matches!(reading, Reading::More) {
-            stream.keep(payload);
-        }
-        heads.held = (heads.held + stream.held()).saturating_sub(held); // less where segments that overlapped were joined
-        let snapped = packet.payload.captured < packet.payload_bytes;
-        let gives_up = snapped || stream.is_full() || heads.held > heads.max;
-        match reading {
-            Reading::More if !gives_up => {}
-            Reading::Done(message) => {
-                self.close(sender, heads);
-                self.learn(sender, message, (packet.time, packet.number, segments));
-            }
-            Reading::Not | Reading::More => self.give_up(sender, heads),
-        }
-    }
-
-    fn learn(&mut self, sender: Side, message: Message, (time, packet, segments): (Timestamp, PacketNumber, u32)) {
-        self.tls[sender] = true;
-        match message {
-            Message::ClientHello(fact) => self.client_hello = Some((sender, Seen { fact, time, packet, segments })),
-            Message::ServerHello(fact) => self.server_hello = Some((sender, Seen { fact, time, packet, segments })),
-            Message::Alert(fact) => self.alert = Some((sender, Seen { fact, time, packet, segments })),
-            Message::Later => {}
-        }
-    }
-
-    /// Frees the reader of a side; returns what it had.
-    fn close(&mut self, side: Side, heads: &mut HeadMemory) -> Head {
-        let head = std::mem::replace(&mut self.heads[side], Head::Done);
-        if let Head::Reading { stream, .. } = &head {
-            heads.held = heads.held.saturating_sub(stream.held());
-        }
-        head
-    }
-
-    /// No more bytes will come in order: takes what a hello that was cut off shows.
-    fn give_up(&mut self, side: Side, heads: &mut HeadMemory) {
-        if let Head::Reading { stream, segments, last: (time, packet) } = self.close(side, heads)
-            && let Some(fact) = tls::client_hello_so_far(stream.bytes())
-        {
-            self.tls[side] = true;
-            self.client_hello.get_or_insert((side, Seen { fact, time, packet, segments }));
-        }
-    }
-}
-
 impl Beside {
-    /// Bytes kept in boxes; stream heads are counted apart.
+    /// Bytes kept in boxes; those of readers are counted apart.
     fn bytes(&self) -> usize {
         let forerunner = self.forerunner.as_ref().map_or(0, |forerunner| size_of_val(&**forerunner));
-        self.facts.as_ref().map_or(0, |facts| size_of_val(&**facts)) + forerunner
+        self.read.as_ref().map_or(0, |read| read.held()) + forerunner
     }
 }
 
@@ -331,11 +317,11 @@ impl Endings {
     }
 
     fn conversation(&mut self, slot: Slot<Beside>, ended: Ended, last_time: Option<Timestamp>) -> Conversation {
-        let Slot { flow, beside: Beside { mut facts, forerunner }, .. } = slot;
-        if let Some(facts) = &mut facts {
-            [Side::Low, Side::High].into_iter().for_each(|side| facts.give_up(side, &mut self.heads));
+        let Slot { flow, beside: Beside { mut read, forerunner }, .. } = slot;
+        if let Some(read) = &mut read {
+            read.end(&flow, &mut self.heads, &mut self.transactions);
         }
-        let (client, orientation) = orient(&flow, facts.as_deref(), forerunner.as_deref());
+        let (client, orientation) = orient(&flow, read.as_ref().map(|read| &read.facts), forerunner.as_deref());
         let watched_until = match (ended, last_time) {
             (Ended::CaptureEnd, Some(last)) => last,
             (Ended::Evicted, _) => flow.end(),
@@ -345,7 +331,7 @@ impl Endings {
         Conversation {
             end_reason: flow.end_reason(ended),
             flow,
-            facts,
+            read,
             forerunner,
             client,
             orientation,
@@ -366,11 +352,7 @@ fn orient(flow: &Flow, facts: Option<&Facts>, forerunner: Option<&Forerunner<Kno
     if let Some(Forerunner { kept, .. }) = forerunner {
         return (kept.client, kept.orientation);
     }
-    let by_hello = facts.and_then(|facts| {
-        let hello = facts.client_hello.as_ref().map(|(side, _)| *side);
-        hello.or(facts.server_hello.as_ref().map(|(side, _)| side.opposite()))
-    });
-    if let Some(client) = by_hello {
+    if let Some(client) = facts.and_then(|facts| facts.client) {
         return (client, Orientation::App);
     }
     match (is_service_port(flow.key.low_port), is_service_port(flow.key.high_port)) {
@@ -388,6 +370,7 @@ fn is_service_port(port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::tls;
     use crate::packet::trace::Trace;
 
     #[test]
@@ -398,6 +381,22 @@ mod tests {
         let (packets, round) = trace.packets();
         let mut shard = Shard::new(Timeouts::default(), usize::MAX);
         packets.iter().for_each(|packet| shard.update(packet, &round));
-        assert_eq!(shard.endings.heads.held, 60, "two segments of 30 and 40 bytes and the 20 before them hold the first 60 bytes");
+        assert_eq!(
+            shard.endings.heads.held, 55,
+            "two segments of 30 and 40 bytes and the 20 before them hold 60 bytes, 5 of them a header that was read"
+        );
+    }
+
+    #[test]
+    fn what_readers_hold_is_given_back_when_flows_end() {
+        let hello = tls::build::client_hello("web.whatsapp.com");
+        let trace = Trace::at_client().handshake().client_bytes(&hello[..60]).server_bytes(&hello[..9]);
+        let (packets, round) = trace.packets();
+        let mut shard = Shard::new(Timeouts::default(), usize::MAX);
+        packets.iter().for_each(|packet| shard.update(packet, &round));
+        assert!(shard.endings.heads.held > 0);
+        let over = shard.finish_some(trace.end(), trace.end());
+        assert_eq!((over.conversations.len(), shard.endings.heads.held), (1, 0));
+        assert_eq!(over.conversations[0].sni(), None, "the name came behind the cut");
     }
 }

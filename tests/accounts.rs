@@ -171,6 +171,8 @@ fn settings(input: &Path, output: &Path) -> Settings {
         round_bytes: Some(16 * 1024), // several rounds of most mutants
         max_memory: 1 << 30,
         catalog: Catalog::built_in().expect("it is part of the program"),
+        networks: None,
+        given: String::new(),
         weights: Weights::built_in().expect("they are part of the program"),
         prior: 0.05,
         splt: 3,

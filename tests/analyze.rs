@@ -12,7 +12,7 @@ use common::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const RESULT: [&str; 4] = ["captures.parquet", "findings.parquet", "flows.parquet", "run.json"];
+const RESULT: [&str; 5] = ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "run.json"];
 
 /// A folder with some files, and a place for the result that does not exist yet.
 struct Place(TempDir);
@@ -160,7 +160,7 @@ fn standard_input_gives_the_flows_of_the_file() {
     let place = Place::empty();
     let bytes = fs::read(sample("reset.pcap")).expect("a sample");
     run_with_input(&mut analyze(&[Path::new("-")], &place.out()), &bytes).whole();
-    let own = ["run_id", "source", "flow_id", "capture"];
+    let own = ["run_id", "source", "client_network", "flow_id", "capture"];
     let order = |rows: Vec<Row>| {
         let mut rows = rows;
         rows.sort_by_key(|row| number(row, "first_packet")); // flow_id has a part in the order of the table
@@ -302,7 +302,7 @@ fn a_folder_that_is_not_empty_is_refused_and_left_alone() {
 fn force_replaces_tables_and_nothing_else() {
     let place = Place::with(&[("a.pcap", healthy()), ("out/notes.txt", b"mine".to_vec()), ("out/run.json", b"{}".to_vec())]);
     run(analyze(&[&place.at("a.pcap")], &place.out()).arg("--force")).whole();
-    assert_eq!(names_in(&place.out()), ["captures.parquet", "findings.parquet", "flows.parquet", "notes.txt", "run.json"]);
+    assert_eq!(names_in(&place.out()), ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "notes.txt", "run.json"]);
     assert_eq!(place.run_json()["flows"], 1);
 }
 

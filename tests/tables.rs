@@ -12,9 +12,9 @@ use common::*;
 use parquet::basic::{Compression, LogicalType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
-use tamperscope::table::{self, CAPTURES, Column, FINDINGS, FLOWS, JUDGEMENT, ROW_GROUP_ROWS, SPLT, TableWriter, Unit};
+use tamperscope::table::{self, CAPTURES, Column, DNS, FINDINGS, FLOWS, JUDGEMENT, ROW_GROUP_ROWS, SPLT, TableWriter, Unit};
 
-const TABLES: [&str; 3] = ["flows", "findings", "captures"];
+const TABLES: [&str; 4] = ["flows", "findings", "dns", "captures"];
 
 fn of_samples() -> Tables {
     Tables::of(&[&root().join("samples")])
@@ -90,6 +90,7 @@ fn empty_columns(table: &str) -> Vec<ArrayRef> {
             [table::batch(FLOWS, &[]), table::batch(JUDGEMENT, &[])].concat().into_iter().chain(added).collect()
         }
         "findings" => table::batch(FINDINGS, &[]),
+        "dns" => table::batch(DNS, &[]),
         _ => table::batch(CAPTURES, &[]),
     }
 }

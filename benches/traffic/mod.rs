@@ -98,7 +98,7 @@ pub fn common_flow() -> Script {
 /// A hello as a browser sends it, from the samples.
 pub fn client_hello() -> Vec<u8> {
     let round = sample("allowed.pcap");
-    let is_hello = |bytes: &&[u8]| matches!(tls::first_message(bytes), Reading::Done(tls::Message::ClientHello(_)));
+    let is_hello = |bytes: &&[u8]| matches!(tls::Reader::default().step(bytes).reading, Reading::Done(tls::Message::ClientHello(_)));
     let packets = packets(&round);
     let hello = packets.iter().map(|packet| packet.payload.of(&round.bytes)).find(is_hello);
     hello.expect("the sample has hellos").to_vec()

@@ -6,14 +6,28 @@
 
 mod cursor;
 pub mod dns;
+pub mod dtls;
+mod fully_encrypted;
+pub mod heads;
 mod hpack;
 pub mod http;
 pub mod http2;
+mod ike;
+mod messengers;
+mod mtproto;
+mod openvpn;
 pub mod proxy_header;
+pub mod quic;
 pub mod socks;
+mod ssh;
 pub mod start_tls;
+pub mod stream;
+pub mod stun;
+pub mod stun_marks;
 pub mod tls;
 pub mod tls_records;
+mod wa_noise;
+mod wireguard;
 
 pub use cursor::{Cursor, ParseError};
 

@@ -8,12 +8,12 @@ use crate::flow::Timeouts;
 use crate::infer::Weights;
 use crate::model::Span;
 use crate::model::words::{Verdict, Word};
-use crate::pipeline::{Job, ServiceCount, Settings, Summary};
-use crate::service::Catalog;
+use crate::pipeline::{Job, ServiceCount, Settings, Summary, TABLES};
+use crate::service::Networks;
 
 use super::arguments::Analyze;
 use super::progress::Progress;
-use super::{CliError, Exit};
+use super::{CliError, Exit, catalog};
 
 pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     if let Some(count) = arguments.threads {
@@ -37,10 +37,9 @@ pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
 }
 
 fn settings(arguments: Analyze) -> Result<Settings, CliError> {
-    let catalog = match &arguments.catalog {
-        Some(path) => Catalog::with_own(&text_of(path)?)?,
-        None => Catalog::built_in()?,
-    };
+    let catalog = catalog(arguments.catalog.as_deref())?.label_circumvention(arguments.label_circumvention);
+    let networks = arguments.asn_table.as_deref().map(networks).transpose()?;
+    let given = given(&arguments)?;
     let default = Timeouts::default();
     Ok(Settings {
         inputs: arguments.inputs,
@@ -52,14 +51,35 @@ fn settings(arguments: Analyze) -> Result<Settings, CliError> {
         round_bytes: arguments.round_bytes,
         max_memory: arguments.max_memory,
         catalog,
+        networks,
+        given,
         weights: Weights::built_in()?,
         prior: arguments.prior,
         splt: arguments.splt.unwrap_or(0),
     })
 }
 
-fn text_of(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::Read { path: path.into(), source })
+/// A hash over what the user gave to name flows by.
+fn given(arguments: &Analyze) -> Result<String, CliError> {
+    let mut hasher = blake3::Hasher::new();
+    let files = [&arguments.catalog, &arguments.asn_table];
+    if files.iter().all(|file| file.is_none()) && !arguments.label_circumvention {
+        return Ok(String::new());
+    }
+    for (place, path) in files.into_iter().enumerate() {
+        if let Some(path) = path {
+            let bytes = std::fs::read(path).map_err(|source| CliError::Read { path: path.into(), source })?;
+            hasher.update(&[place as u8]).update(blake3::hash(&bytes).as_bytes());
+        }
+    }
+    hasher.update(&[u8::from(arguments.label_circumvention)]);
+    Ok(hasher.finalize().to_hex()[..16].into())
+}
+
+/// Names of networks are not always UTF-8.
+fn networks(path: &Path) -> Result<Networks, CliError> {
+    let bytes = std::fs::read(path).map_err(|source| CliError::Read { path: path.into(), source })?;
+    Networks::read(&String::from_utf8_lossy(&bytes)).map_err(|source| CliError::Networks { path: path.into(), source })
 }
 
 fn print_json(summary: &Summary) -> Result<(), CliError> {
@@ -88,5 +108,5 @@ fn print(summary: &Summary, out: &mut impl Write) -> Result<(), CliError> {
         "{} packets in {} flows from {} files; {} files damaged or refused, {} others skipped",
         summary.packets, summary.flows, summary.files, damaged, summary.skipped
     )?;
-    Ok(writeln!(out, "tables in {}: flows, findings, captures", summary.output)?)
+    Ok(writeln!(out, "tables in {}: {}", summary.output, TABLES.join(", "))?)
 }

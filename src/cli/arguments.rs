@@ -23,6 +23,21 @@ pub enum Command {
         #[arg(value_parser = PossibleValuesParser::new(crate::table::tables().into_iter().map(|(name, _)| name)))]
         table: Option<String>,
     },
+    /// List the services of the catalog, or show all that is known of one.
+    Services(Services),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Services {
+    /// The id of one service.
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// Services to add to the built-in catalog; its entries come first.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -45,6 +60,12 @@ pub struct Analyze {
     /// Services to add to the built-in catalog; its entries come first.
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
+    /// Whose network an address is in: address block, AS number and name on each line, with commas, tabs or white space between.
+    #[arg(long, value_name = "FILE")]
+    pub asn_table: Option<PathBuf>,
+    /// Call VPNs and other ways around a block by their names instead of other_encrypted.
+    #[arg(long)]
+    pub label_circumvention: bool,
     /// Share of interference among flows that did not work.
     #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = probability)]
     pub prior: f64,

@@ -8,11 +8,15 @@ mod analyze;
 mod arguments;
 mod progress;
 mod schema;
+mod services;
 
 pub use arguments::Arguments;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use crate::service::{Catalog, CatalogError};
 
 use arguments::Command;
 
@@ -28,9 +32,15 @@ pub enum CliError {
     #[error(transparent)]
     Run(#[from] crate::pipeline::RunError),
     #[error("{}: {source}", .path.display())]
-    Read { path: std::path::PathBuf, source: io::Error },
-    #[error(transparent)]
-    Catalog(#[from] crate::service::CatalogError),
+    Read { path: PathBuf, source: io::Error },
+    #[error("the built-in catalog: {0}")]
+    BuiltInCatalog(CatalogError),
+    #[error("{}: {source}", .path.display())]
+    Catalog { path: PathBuf, source: CatalogError },
+    #[error("{}: {source}", .path.display())]
+    Networks { path: PathBuf, source: crate::service::NetworksError },
+    #[error("no service has the id {id}: `tamperscope services` lists them")]
+    NoService { id: String },
     #[error(transparent)]
     Weights(#[from] crate::infer::WeightsError),
     #[error("--threads {count}: {reason}")]
@@ -68,5 +78,18 @@ pub fn run(arguments: Arguments) -> Result<Exit, CliError> {
     match arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
         Command::Schema { table } => schema::run(table.as_deref()),
+        Command::Services(services) => services::run(services),
     }
+}
+
+/// The catalog in use: the built-in one, with the user's own entries where there are some.
+fn catalog(own: Option<&Path>) -> Result<Catalog, CliError> {
+    match own {
+        Some(path) => Catalog::with_own(&text_of(path)?).map_err(|source| CliError::Catalog { path: path.into(), source }),
+        None => Catalog::built_in().map_err(CliError::BuiltInCatalog),
+    }
+}
+
+fn text_of(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|source| CliError::Read { path: path.into(), source })
 }

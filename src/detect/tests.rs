@@ -59,7 +59,7 @@ fn a_healthy_connection_shows_nothing() {
 #[test]
 fn a_conversation_knows_its_client_its_hello_and_its_end() {
     let conversation = exchanged(Trace::at_client()).fin_from_client().fin_from_server().wait(5_000).conversation();
-    let facts = conversation.facts.as_deref().expect("it was read");
+    let facts = conversation.facts().expect("it was read");
     let (side, hello) = facts.client_hello.as_ref().expect("a hello");
     assert_eq!((*side, hello.fact.sni.as_deref(), hello.packet.number(), hello.segments), (conversation.client, Some(NAME), 4, 1));
     assert_eq!((conversation.orientation, conversation.end_reason), (Orientation::Syn, EndReason::Fin));

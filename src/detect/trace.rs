@@ -22,8 +22,8 @@ impl Trace {
         let (packets, round) = self.packets();
         let mut shard = Shard::new(Timeouts::default(), usize::MAX);
         packets.iter().for_each(|packet| shard.update(packet, &round));
-        let mut ended = shard.take_ended();
-        ended.extend(shard.finish_some(self.end(), self.end()));
+        let mut ended = shard.take_ended().conversations;
+        ended.extend(shard.finish_some(self.end(), self.end()).conversations);
         assert_eq!(ended.len(), 1, "a scene is one conversation");
         ended.remove(0)
     }

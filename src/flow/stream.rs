@@ -56,6 +56,15 @@ impl StreamHead {
         self.insert(0, payload);
     }
 
+    /// Drops bytes at the front that are done with; those of a segment that was given out directly need not have been kept.
+    pub fn skip(&mut self, used: usize) {
+        self.start = self.start.plus(used as u32);
+        self.bytes.drain(..used.min(self.bytes.len()));
+        for (from, _) in &mut self.ahead {
+            *from = from.saturating_sub(used);
+        }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -7,14 +7,20 @@
 //! Three passes: [`Knowledge::note`] sees every flow as it ends (where was the capture taken, which flows failed), [`Knowledge::learn`] sees all of them
 //! where any failed (how did other names and other times fare on the machines of those), then [`Judge::judge`].
 
+mod answers;
 mod judge;
+mod moves;
 mod names;
+mod naming;
 #[cfg(test)]
 mod tests;
 mod vantage;
 mod weights;
 
+pub use answers::{Answer, Answers};
 pub use judge::Judge;
+pub use moves::QuicFlow;
+pub use naming::{Naming, OpenFlow, Told};
 pub use weights::{Weights, WeightsError};
 
 use crate::model::rows::Observed;

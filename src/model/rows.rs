@@ -41,10 +41,16 @@ pub struct FlowRow {
     pub host_source: Option<HostSource>,
     pub app_protocol: Option<AppProtocol>,
 
-    pub hello: Option<HelloRow>,
+    pub hello: Option<Box<HelloRow>>,
     pub tls_version: Option<String>,
     pub server_hello_ms: Option<f64>,
     pub tls_alert: Option<i32>,
+    pub client_network: Option<Arc<str>>,
+    pub server_asn: Option<i64>,
+    pub server: ServerRow,
+    pub http: Option<Box<HttpRow>>,
+    pub quic: Option<Box<QuicRow>>,
+    pub stun_realm: Option<String>,
 
     pub volume: PerDirection<VolumeRow>,
     pub times: TimesRow,
@@ -64,6 +70,108 @@ pub struct HelloRow {
     pub bytes: i64,
     pub segments: i64,
     pub at_ms: f64,
+    /// As far as the hello alone tells.
+    pub ech: Ech,
+    pub ja3: Option<String>,
+    pub ja4: Option<String>,
+    /// Versions, groups and key shares offered, by their numbers.
+    pub versions: Vec<i32>,
+    pub groups: Vec<i32>,
+    pub key_shares: Vec<i32>,
+}
+
+/// What the server answered to a ClientHello.
+#[derive(Clone, Debug, Default)]
+pub struct ServerRow {
+    pub cipher: Option<String>,
+    pub ja3s: Option<String>,
+    /// It asked for another hello first.
+    pub retried: Option<bool>,
+    pub resumed: Option<bool>,
+    pub certificate: Option<Box<CertificateRow>>,
+}
+
+/// The certificate of a server, in clear up to TLS 1.2.
+#[derive(Clone, Debug)]
+pub struct CertificateRow {
+    pub subject: String,
+    pub issuer: String,
+    pub sans: Vec<String>,
+    pub not_before: Option<Timestamp>,
+    pub not_after: Option<Timestamp>,
+}
+
+/// The first request of HTTP in clear text, and its answer.
+#[derive(Clone, Debug, Default)]
+pub struct HttpRow {
+    pub host: Option<String>,
+    pub status: Option<i32>,
+    pub location: Option<String>,
+    pub server: Option<String>,
+    pub title: Option<String>,
+}
+
+/// What QUIC shows of itself.
+#[derive(Clone, Debug, Default)]
+pub struct QuicRow {
+    pub version: Option<String>,
+    /// Versions that the server offered instead.
+    pub versions_offered: Vec<String>,
+    pub retried: bool,
+    pub transport_parameters: Option<String>,
+    pub close_code: Option<i64>,
+}
+
+/// One DNS transaction: a query with all its answers, or an answer whose query is not in the capture.
+#[derive(Clone, Debug)]
+pub struct DnsRow {
+    pub source: Arc<str>,
+    pub flow_id: i64,
+    pub capture: Arc<str>,
+    pub packet: i64,
+    pub time: Timestamp,
+    pub client_ip: String,
+    pub resolver_ip: String,
+    pub transport: DnsTransport,
+    pub id: i32,
+    pub qname: String,
+    pub qtype: String,
+    /// Of the first response, as are the next three.
+    pub rcode: Option<String>,
+    pub answers: Vec<String>,
+    pub cnames: Vec<String>,
+    pub min_ttl_s: Option<i64>,
+    pub latency_ms: Option<f64>,
+    /// Of the first response: it was cut (TC), and its extended errors.
+    pub truncated: Option<bool>,
+    pub extended_errors: Vec<i32>,
+    pub query_count: i64,
+    pub response_count: i64,
+    pub responses: Responses,
+    pub conflicting: bool,
+    pub service: Option<Arc<str>>,
+    /// Names and configurations learnt from all responses.
+    pub learnt: DnsLearnt,
+}
+
+/// The first 16 responses of a transaction, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Responses {
+    /// Code and answers.
+    pub says: Vec<String>,
+    pub captures: Vec<Arc<str>>,
+    pub packets: Vec<i64>,
+    pub ms: Vec<f64>,
+}
+
+/// What the client may act on.
+#[derive(Clone, Debug, Default)]
+pub struct DnsLearnt {
+    pub addresses: Vec<String>,
+    /// Public names of ECH configurations and their ids.
+    pub ech_names: Vec<String>,
+    pub ech_ids: Vec<i32>,
+    pub answered_https: bool,
 }
 
 /// Sizes and times of one direction.
@@ -230,6 +338,14 @@ pub struct Notes {
     pub waited: Option<(i64, i64)>,
     /// [`Observed`] as JSON, where there is anything in it.
     pub observed: Option<String>,
+    /// The id in an ECH extension.
+    pub ech_config: Option<i32>,
+    /// QUIC's connection id that the server chose, hexadecimal.
+    pub quic_server_id: Option<String>,
+    /// Of a flow of QUIC that begins without a handshake: the bytes where the id stands in the client's first packet, hexadecimal.
+    pub quic_goes_on_with: Option<String>,
+    /// Whether answers of DNS or other flows may still tell the host, or more than is known of it.
+    pub is_open: bool,
 }
 
 /// What a flow's own packets say about interference.

@@ -238,6 +238,24 @@ words! {
 }
 
 words! {
+    /// Whether a ClientHello hides another one (Encrypted Client Hello, RFC 9849).
+    Ech {
+        Absent = "none": "no such extension",
+        Grease = "grease": "an extension without content, as clients send it that have no configuration",
+        Real = "real": "the client had got a configuration for this outer name, and used it",
+        Unknown = "unknown": "an extension that may be either",
+    }
+}
+
+words! {
+    /// What carries a DNS message.
+    DnsTransport {
+        Udp = "udp": "UDP",
+        Tcp = "tcp": "TCP",
+    }
+}
+
+words! {
     /// What became of the client's first payload.
     PayloadFate {
         Answered = "answered": "the server answered with payload",
@@ -405,6 +423,8 @@ mod tests {
         holds::<Benign>();
         holds::<Outstanding>();
         holds::<TunnelKind>();
+        holds::<AppProtocol>();
+        holds::<Ech>();
     }
 
     #[test]

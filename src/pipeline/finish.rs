@@ -10,15 +10,19 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::capture::Inventory;
-use crate::infer::Judge;
+use crate::infer::{Answers, Judge};
 use crate::model::rows::{CaptureRow, FindingRow, FlowRow, Judgement};
 use crate::table::{
-    CAPTURES, Cases, Column, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, added, batch, from_spool, spooled,
+    CAPTURES, Cases, Column, DNS, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, added, batch, from_spool,
+    learn_answers, spooled,
 };
 
 use super::sink::{Learnt, Sink};
 use super::summary::Summary;
 use super::{RunError, Settings};
+
+/// What a run writes, in the order in which people look at it.
+pub const TABLES: [&str; 4] = ["flows", "findings", "dns", "captures"];
 
 const FINDINGS_KEY: &[&str] = &["time", "flow_id", "detector"];
 const FINDING_RUN_ROWS: usize = 16 * 1024;
@@ -31,29 +35,83 @@ pub fn finish(
     inventory: &Inventory,
     refused: Vec<String>,
 ) -> Result<Summary, RunError> {
-    let (flows, learnt) = sink.finish()?;
+    let (flows, dns, mut learnt) = sink.finish()?;
     captures.sort_by(|one, other| (&one.source, one.first_time, &one.path).cmp(&(&other.source, other.first_time, &other.path)));
     if !captures.is_empty() && captures.iter().all(|capture| capture.packets == 0 && !capture.complete) {
         let damaged = captures.iter().filter_map(|capture| capture.error.clone());
         return Err(RunError::NothingRead { refused: refused.into_iter().chain(damaged).collect() });
     }
-    let mut last = LastStep::new(settings, &output, &learnt, flows.folder());
+    let tables = Tables::new(settings, &output, run_id(settings, &learnt));
+    let folder = flows.folder().to_path_buf();
+    tables.dns(dns, &mut learnt.naming.answers)?;
+    learnt.name(&flows, &settings.catalog)?;
+    learnt.compare(&flows)?;
     let mut summary = Summary::new(inventory, refused, &captures, &learnt);
-    summary.run_id = last.run_id.clone();
+    summary.run_id = tables.run_id.clone();
+    let mut last = LastStep::new(settings, &tables, &learnt, &folder);
     last.flows(flows, &mut summary)?;
-    last.captures(&captures)?;
     last.findings()?;
+    tables.captures(&captures)?;
     let run = run_json(settings, &summary, &captures, inventory);
     summary.output = settings.output.display().to_string();
-    output.commit(&["flows.parquet", "findings.parquet", "captures.parquet"].map(String::from), &run)?;
+    output.commit(&TABLES.map(|table| format!("{table}.parquet")), &run)?;
     Ok(summary)
 }
 
-struct LastStep<'a> {
+/// Writes tables of one run.
+struct Tables<'a> {
     output: &'a Output,
-    judge: Judge<'a>,
     run_id: String,
     metadata: HashMap<String, String>,
+}
+
+impl<'a> Tables<'a> {
+    fn new(settings: &Settings, output: &'a Output, run_id: String) -> Self {
+        let metadata = HashMap::from([
+            ("tamperscope.version".into(), env!("CARGO_PKG_VERSION").into()),
+            ("tamperscope.schema_version".into(), SCHEMA_VERSION.into()),
+            ("tamperscope.prior".into(), settings.prior.to_string()),
+            ("tamperscope.weights".into(), settings.weights.version.clone()),
+            ("tamperscope.catalog".into(), settings.catalog.date.to_string()),
+        ]);
+        Self { output, run_id, metadata }
+    }
+
+    /// Transactions of DNS, which tell their clients names on the way.
+    fn dns(&self, runs: Spool, answers: &mut Answers) -> Result<(), TableError> {
+        let mut writer = self.writer("dns", DNS.iter().map(Column::field))?;
+        runs.merge(|rows| {
+            learn_answers(&rows, answers);
+            writer.write_columns(self.with_run_id(from_spool(DNS, rows.columns())))
+        })?;
+        writer.finish()
+    }
+
+    fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
+        let mut writer = self.writer("captures", CAPTURES.iter().map(Column::field))?;
+        writer.write_columns(self.with_run_id(batch(CAPTURES, captures)))?;
+        writer.finish()
+    }
+
+    /// Puts the run before the columns of a row; there is at least one.
+    fn with_run_id(&self, columns: impl IntoIterator<Item = ArrayRef>) -> Vec<ArrayRef> {
+        let mut columns: Vec<ArrayRef> = columns.into_iter().collect();
+        let rows = columns.first().map_or(0, |column| column.len());
+        columns.insert(0, Arc::new(std::iter::repeat_n(Some(&self.run_id), rows).collect::<StringArray>()));
+        columns
+    }
+
+    fn writer(&self, table: &'static str, fields: impl Iterator<Item = Field>) -> Result<TableWriter, TableError> {
+        let fields: Vec<Field> = std::iter::once(Field::new("run_id", DataType::Utf8, false)).chain(fields).collect();
+        let schema = Schema::new_with_metadata(fields, self.metadata.clone());
+        TableWriter::create(table, &self.output.staging().join(format!("{table}.parquet")), Arc::new(schema))
+    }
+}
+
+/// Judges flows and writes what came of it.
+struct LastStep<'a> {
+    tables: &'a Tables<'a>,
+    judge: Judge<'a>,
     /// The columns behind the judgement, list by list.
     added: Vec<&'static [Column<FlowRow>]>,
     found: Spool,
@@ -61,21 +119,13 @@ struct LastStep<'a> {
 }
 
 impl<'a> LastStep<'a> {
-    fn new(settings: &'a Settings, output: &'a Output, learnt: &'a Learnt, spool: &Path) -> Self {
+    fn new(settings: &'a Settings, tables: &'a Tables<'a>, learnt: &'a Learnt, folder: &Path) -> Self {
         let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
         Self {
-            output,
+            tables,
             judge: Judge { knowledge: &learnt.knowledge, weights: &settings.weights, prior: settings.prior },
-            run_id: run_id(settings, learnt),
-            metadata: HashMap::from([
-                ("tamperscope.version".into(), env!("CARGO_PKG_VERSION").into()),
-                ("tamperscope.schema_version".into(), SCHEMA_VERSION.into()),
-                ("tamperscope.prior".into(), settings.prior.to_string()),
-                ("tamperscope.weights".into(), settings.weights.version.clone()),
-                ("tamperscope.catalog".into(), settings.catalog.date.clone()),
-            ]),
             added: added(settings.splt > 0).collect(),
-            found: Spool::new("findings", spool, Arc::new(schema), FINDINGS_KEY),
+            found: Spool::new("findings", folder, Arc::new(schema), FINDINGS_KEY),
             waiting: Vec::new(),
         }
     }
@@ -84,7 +134,7 @@ impl<'a> LastStep<'a> {
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
         let added = self.added.iter().copied().flatten().map(Column::field);
         let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(added);
-        let mut writer = self.writer("flows", fields)?;
+        let mut writer = self.tables.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
             let (judgements, findings): (Vec<Judgement>, Vec<Vec<FindingRow>>) = judged.into_iter().unzip();
@@ -99,7 +149,7 @@ impl<'a> LastStep<'a> {
                 columns.extend(from_spool(list, rest));
                 rest = &rest[list.len()..];
             }
-            writer.write_columns(self.with_run_id(columns))
+            writer.write_columns(self.tables.with_run_id(columns))
         })?;
         writer.finish()
     }
@@ -119,50 +169,30 @@ impl<'a> LastStep<'a> {
         self.found.append(&rows.iter().collect::<Vec<_>>(), |rows| RecordBatch::try_new(schema.clone(), spooled(FINDINGS, rows)))
     }
 
-    fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
-        let mut writer = self.writer("captures", CAPTURES.iter().map(Column::field))?;
-        writer.write_columns(self.with_run_id(batch(CAPTURES, captures)))?;
-        writer.finish()
-    }
-
     /// The last table: nothing is found any more.
     fn findings(mut self) -> Result<(), TableError> {
         if !self.waiting.is_empty() {
             self.spool_findings()?;
         }
-        let mut writer = self.writer("findings", FINDINGS.iter().map(Column::field))?;
-        let run_id = self.run_id;
-        self.found.merge(|rows| writer.write_columns(with_run_id(&run_id, from_spool(FINDINGS, rows.columns()))))?;
+        let tables = self.tables;
+        let mut writer = tables.writer("findings", FINDINGS.iter().map(Column::field))?;
+        self.found.merge(|rows| writer.write_columns(tables.with_run_id(from_spool(FINDINGS, rows.columns()))))?;
         writer.finish()
     }
-
-    fn with_run_id(&self, columns: impl IntoIterator<Item = ArrayRef>) -> Vec<ArrayRef> {
-        with_run_id(&self.run_id, columns)
-    }
-
-    fn writer(&self, table: &'static str, fields: impl Iterator<Item = Field>) -> Result<TableWriter, TableError> {
-        let fields: Vec<Field> = std::iter::once(Field::new("run_id", DataType::Utf8, false)).chain(fields).collect();
-        let schema = Schema::new_with_metadata(fields, self.metadata.clone());
-        TableWriter::create(table, &self.output.staging().join(format!("{table}.parquet")), Arc::new(schema))
-    }
-}
-
-/// Puts the run before the columns of a row; there is at least one.
-fn with_run_id(run_id: &str, columns: impl IntoIterator<Item = ArrayRef>) -> Vec<ArrayRef> {
-    let mut columns: Vec<ArrayRef> = columns.into_iter().collect();
-    let rows = columns.first().map_or(0, |column| column.len());
-    columns.insert(0, Arc::new(std::iter::repeat_n(Some(run_id), rows).collect::<StringArray>()));
-    columns
 }
 
 /// The same for the same flows and settings, whatever files the packets came in.
 fn run_id(settings: &Settings, learnt: &Learnt) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(env!("CARGO_PKG_VERSION").as_bytes()).update(settings.weights.version.as_bytes()).update(settings.catalog.date.as_bytes());
+    hasher
+        .update(env!("CARGO_PKG_VERSION").as_bytes())
+        .update(settings.weights.version.as_bytes())
+        .update(settings.catalog.date.to_string().as_bytes());
     hasher.update(&settings.prior.to_be_bytes()).update(&learnt.flows.to_be_bytes()).update(&learnt.fingerprint.to_be_bytes());
     if settings.splt > 0 {
         hasher.update(&[settings.splt]);
     }
+    hasher.update(settings.given.as_bytes());
     hasher.finalize().to_hex()[..16].to_string()
 }
 
@@ -177,7 +207,8 @@ fn run_json(settings: &Settings, summary: &Summary, captures: &[CaptureRow], inv
         "splt": settings.splt,
         "weights": settings.weights.version,
         "catalog": settings.catalog.date,
-        "tables": ["flows", "findings", "captures"],
+        "given": settings.given,
+        "tables": TABLES,
         "sources": sources.len(),
         "files": captures.len(),
         "files_skipped": inventory.skipped,

@@ -14,6 +14,7 @@ mod sink;
 mod source;
 mod summary;
 
+pub use finish::TABLES;
 pub use summary::{ServiceCount, Summary};
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::capture::{self, Inventory, Source, SourceRules};
 use crate::flow::Timeouts;
 use crate::infer::Weights;
 use crate::model::rows::CaptureRow;
-use crate::service::Catalog;
+use crate::service::{Catalog, Networks};
 use crate::table::{Output, TableError};
 use memory::Memory;
 
@@ -45,6 +46,10 @@ pub struct Settings {
     /// Bytes that the run may hold.
     pub max_memory: usize,
     pub catalog: Catalog,
+    /// Which network an address belongs to.
+    pub networks: Option<Networks>,
+    /// A hash of what was given to name flows by; empty where nothing was given.
+    pub given: String,
     pub weights: Weights,
     pub prior: f64,
     /// Of so many first packets with payload the flows list size and time; 0: they have no such columns.

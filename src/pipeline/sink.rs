@@ -6,16 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use rayon::prelude::*;
 
-use crate::infer::{Case, Knowledge};
-use crate::model::rows::FlowRow;
-use crate::table::{Cases, Column, FLOWS, SPOOL, Spool, TableError, added, spooled};
+use crate::infer::{Case, Knowledge, Naming, OpenFlow, QuicFlow, Told};
+use crate::model::rows::{DnsRow, FlowRow};
+use crate::service::Catalog;
+use crate::table::{Cases, Column, DNS, DNS_SPOOL, FLOWS, OpenFlows, Questions, SPOOL, Spool, TableError, added, spooled, with_told};
 
 /// Rows of one run: some 30 MB while they wait.
 const RUN_ROWS: usize = 16 * 1024;
 
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
+
+const DNS_KEY: &[&str] = &["time", "flow_id", "packet", "capture"];
 
 /// The same order of rows that are not columns yet.
 fn in_order(one: &FlowRow, other: &FlowRow) -> Ordering {
@@ -37,6 +41,8 @@ pub struct Sink {
     schema: SchemaRef,
     spool: Spool,
     waiting: Mutex<Waiting>,
+    dns: Spool,
+    waiting_dns: Mutex<Vec<DnsRow>>,
     learnt: Mutex<Learnt>,
 }
 
@@ -51,6 +57,7 @@ struct Waiting {
 #[derive(Default)]
 pub struct Learnt {
     pub knowledge: Knowledge,
+    pub naming: Naming,
     pub flows: u64,
     /// A sum over all flows, the same in any order.
     pub fingerprint: u64,
@@ -65,10 +72,20 @@ impl Sink {
         let fields: Vec<Field> = lists.iter().copied().flatten().map(Column::spooled_field).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
-        Self { lists, schema, spool, waiting: Mutex::default(), learnt: Mutex::default() }
+        let dns_schema = Schema::new(DNS.iter().chain(DNS_SPOOL).map(Column::spooled_field).collect::<Vec<_>>());
+        Self {
+            lists,
+            schema,
+            spool,
+            waiting: Mutex::default(),
+            dns: Spool::new("dns", folder, Arc::new(dns_schema), DNS_KEY),
+            waiting_dns: Mutex::default(),
+            learnt: Mutex::default(),
+        }
     }
 
-    pub fn add(&self, rows: Vec<FlowRow>) -> Result<(), TableError> {
+    pub fn add(&self, (rows, transactions): (Vec<FlowRow>, Vec<DnsRow>)) -> Result<(), TableError> {
+        self.add_dns(transactions)?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -81,24 +98,56 @@ impl Sink {
         full.map_or(Ok(()), |full| self.write(&full))
     }
 
+    fn add_dns(&self, mut rows: Vec<DnsRow>) -> Result<(), TableError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let full = {
+            let mut waiting = locked(&self.waiting_dns);
+            waiting.append(&mut rows);
+            (waiting.len() >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
+        };
+        full.map_or(Ok(()), |full| self.write_dns(full))
+    }
+
     pub fn note_evicted(&self, flows: u64) {
         locked(&self.learnt).evicted += flows;
     }
 
+    /// Writes a run of rows that say all that can be known of them, and one of rows of which others may tell more.
     fn write(&self, waiting: &Waiting) -> Result<(), TableError> {
-        let mut rows: Vec<&FlowRow> = waiting.groups.iter().flatten().collect();
-        rows.sort_unstable_by(|one, other| in_order(one, other));
-        self.spool.append(&rows, |rows| {
+        let (mut open, mut known): (Vec<&FlowRow>, Vec<&FlowRow>) = waiting.groups.iter().flatten().partition(|row| row.notes.is_open);
+        let batch = |rows: &[&FlowRow]| {
             let columns = self.lists.iter().flat_map(|list| spooled(list, rows)).collect();
             let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
             self.note(&batch, rows);
             Ok(batch)
+        };
+        if !known.is_empty() {
+            known.sort_unstable_by(|one, other| in_order(one, other));
+            self.spool.append(&known, batch)?;
+        }
+        if !open.is_empty() {
+            open.sort_unstable_by(|one, other| in_order(one, other));
+            let questions = open.iter().flat_map(|row| open_flow(row).questions()).collect();
+            self.spool.append_open(&open, questions, batch)?;
+        }
+        Ok(())
+    }
+
+    fn write_dns(&self, mut rows: Vec<DnsRow>) -> Result<(), TableError> {
+        let key = |row: &DnsRow| (row.time.as_micros(), row.flow_id, row.packet);
+        rows.sort_by(|one, other| key(one).cmp(&key(other)).then_with(|| one.capture.cmp(&other.capture)));
+        let schema = self.dns.schema();
+        self.dns.append(&rows.iter().collect::<Vec<_>>(), |rows| {
+            RecordBatch::try_new(schema.clone(), [spooled(DNS, rows), spooled(DNS_SPOOL, rows)].concat())
         })
     }
 
     fn note(&self, batch: &RecordBatch, rows: &[&FlowRow]) {
         let mut learnt = locked(&self.learnt);
         each_case(batch, |case| learnt.knowledge.note(&case));
+        rows.iter().for_each(|row| learnt.naming.moves.ask(&open_flow(row).quic));
         learnt.flows += rows.len() as u64;
         for row in rows {
             let packets = row.volume.c2s.packets + row.volume.s2c.packets;
@@ -106,18 +155,68 @@ impl Sink {
         }
     }
 
-    /// Writes what waits; gives the runs and what was learnt.
-    pub fn finish(self) -> Result<(Spool, Learnt), TableError> {
-        let rest = std::mem::take(&mut *locked(&self.waiting));
-        if rest.rows > 0 {
-            self.write(&rest)?;
+    /// Writes what waits; gives the runs of flows and of DNS, and what was learnt so far.
+    pub fn finish(self) -> Result<(Spool, Spool, Learnt), TableError> {
+        self.write(&std::mem::take(&mut *locked(&self.waiting)))?;
+        let rest = std::mem::take(&mut *locked(&self.waiting_dns));
+        if !rest.is_empty() {
+            self.write_dns(rest)?;
         }
-        if locked(&self.learnt).knowledge.asks() {
-            self.spool.scan(Cases::COLUMNS, |batch| each_case(batch, |case| locked(&self.learnt).knowledge.learn(&case)))?;
+        let learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Ok((self.spool, self.dns, learnt))
+    }
+}
+
+impl Learnt {
+    /// Names the flows that do not say by themselves what they were for; answers of DNS are known.
+    pub fn name(&mut self, flows: &Spool, catalog: &Catalog) -> Result<(), TableError> {
+        let naming = Mutex::new(&mut self.naming);
+        if locked(&naming).moves.are_asked() {
+            flows.scan(OpenFlows::COLUMNS, |batch| each_open(batch, |flow| locked(&naming).moves.learn(&flow.quic)))?;
         }
-        let mut learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        learnt.knowledge.settle();
-        Ok((self.spool, learnt))
+        self.naming.moves.settle();
+        let naming = &self.naming;
+        let told = |batch: &RecordBatch| -> Vec<Told> {
+            let Some(flows) = OpenFlows::new(batch) else { return Vec::new() };
+            (0..batch.num_rows()).into_par_iter().map(|row| naming.tell(&flows.get(row), catalog)).collect()
+        };
+        let is_answered = |questions: &Questions| questions.iter().any(|&question| naming.answers(question));
+        flows.revise(is_answered, |batch| with_told(batch, &told(batch)))
+    }
+
+    /// Learns from all flows what those that failed are compared with.
+    pub fn compare(&mut self, flows: &Spool) -> Result<(), TableError> {
+        if self.knowledge.asks() {
+            let knowledge = Mutex::new(&mut self.knowledge);
+            flows.scan(Cases::COLUMNS, |batch| each_case(batch, |case| locked(&knowledge).learn(&case)))?;
+        }
+        self.knowledge.settle();
+        Ok(())
+    }
+}
+
+/// What naming reads of a row.
+fn open_flow(row: &FlowRow) -> OpenFlow<'_> {
+    OpenFlow {
+        client_ip: &row.client_ip,
+        sni: row.hello.as_ref().and_then(|hello| hello.sni.as_deref()),
+        ech_config: row.notes.ech_config.map(i64::from),
+        quic: QuicFlow {
+            source: &row.source,
+            server_ip: &row.server_ip,
+            server_port: row.server_port.unwrap_or(0),
+            flow_id: row.flow_id,
+            start: row.start.as_micros(),
+            server_id: row.notes.quic_server_id.as_deref(),
+            goes_on_with: row.notes.quic_goes_on_with.as_deref(),
+            host: row.host.as_deref(),
+        },
+    }
+}
+
+fn each_open(batch: &RecordBatch, each: impl FnMut(OpenFlow<'_>)) {
+    if let Some(flows) = OpenFlows::new(batch) {
+        (0..batch.num_rows()).map(|row| flows.get(row)).for_each(each);
     }
 }
 

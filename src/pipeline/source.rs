@@ -8,7 +8,7 @@ use crate::capture::{FileReport, Source, SourceReader};
 use crate::model::rows::CaptureRow;
 use crate::model::{FileId, Timestamp};
 use crate::packet::Fragments;
-use crate::shard::{Conversation, SHARDS, Shard};
+use crate::shard::{Over, SHARDS, Shard};
 use crate::table::TableError;
 
 use super::ahead;
@@ -22,7 +22,7 @@ pub fn read(index: usize, source: &Source, shared: &Shared<'_>) -> Result<Vec<Ca
     let mut reader = SourceReader::with(source, shared.round_bytes, ahead::opener(source, &shared.places));
     let shard = || Shard::new(settings.timeouts, memory.per_source() / SHARDS).with_splt(settings.splt);
     let mut shards: Vec<Shard> = std::iter::repeat_with(shard).take(SHARDS).collect();
-    let mut rows = Rows::new(source, &settings.catalog);
+    let mut rows = Rows::new(source, &settings.catalog, settings.networks.as_ref());
     let (mut now, mut next) = (Decoded::default(), Decoded::default());
     let (mut accounts, mut end) = (BTreeMap::<FileId, Accounts>::new(), End::default());
 
@@ -32,7 +32,7 @@ pub fn read(index: usize, source: &Source, shared: &Shared<'_>) -> Result<Vec<Ca
         rows.know_interfaces(reader.interfaces());
         rows.know_gaps(reader.gaps());
         let read_ahead = || next.fill(&mut reader, &mut fragments); // 1 records found, 2 decoded on all cores, fragments joined
-        let add = |ended| sink.add(rows.of(ended)); // 4 rows on their way to the table
+        let add = |over| sink.add(rows.of(over)); // 4 rows on their way to the tables
         let update = || update(&mut shards, &now, add); // 3 no lock: a shard owns its flows
         let (more_to_come, added) = rayon::join(read_ahead, update);
         added?;
@@ -66,7 +66,7 @@ impl End {
 }
 
 /// Gives every shard its packets of a round, and what ended thereby to `each`.
-fn update(shards: &mut [Shard], decoded: &Decoded, each: impl Fn(Vec<Conversation>) -> Result<(), TableError> + Sync) -> Result<(), TableError> {
+fn update(shards: &mut [Shard], decoded: &Decoded, each: impl Fn(Over) -> Result<(), TableError> + Sync) -> Result<(), TableError> {
     shards.par_iter_mut().enumerate().try_for_each(|(index, shard)| {
         decoded.packets_of(index).for_each(|packet| shard.update(packet, &decoded.round.bytes));
         each(shard.take_ended())
@@ -74,10 +74,10 @@ fn update(shards: &mut [Shard], decoded: &Decoded, each: impl Fn(Vec<Conversatio
 }
 
 /// Ends some thousands of the flows that are left; whether there were any.
-fn empty(shards: &mut [Shard], end: &End, each: impl Fn(Vec<Conversation>) -> Result<(), TableError> + Sync) -> Result<bool, TableError> {
+fn empty(shards: &mut [Shard], end: &End, each: impl Fn(Over) -> Result<(), TableError> + Sync) -> Result<bool, TableError> {
     let some = |shard: &mut Shard| {
         let left = shard.finish_some(end.clock, end.time);
-        let any = !left.is_empty();
+        let any = !left.conversations.is_empty();
         each(left).map(|()| any)
     };
     shards.par_iter_mut().map(some).try_reduce(|| false, |one, other| Ok(one || other))

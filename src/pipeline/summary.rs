@@ -55,7 +55,13 @@ impl Summary {
             skipped: inventory.skipped as u64,
             refused,
             damaged: captures.iter().filter_map(|capture| capture.error.clone()).collect(),
-            warnings: inventory.warnings.iter().cloned().chain(eviction(learnt.evicted)).collect(),
+            warnings: inventory
+                .warnings
+                .iter()
+                .cloned()
+                .chain(eviction(learnt.evicted))
+                .chain(forgetting(learnt.naming.answers.forgotten()))
+                .collect(),
             ..Self::default()
         }
     }
@@ -82,6 +88,11 @@ impl Summary {
             }
         }
     }
+}
+
+/// Says that some flows may lack a name.
+fn forgetting(answers: u64) -> Option<String> {
+    (answers > 0).then(|| format!("{answers} answers of DNS came after as many as are remembered: flows that they named stay without a host"))
 }
 
 /// Says that flows were cut off, and how to avoid it.

@@ -2,6 +2,7 @@
 
 use super::column::{Column, NEVER_NULL, Unit, word_index};
 use super::features::{FEATURES, SPLT, TIMES};
+use super::names::NAMES;
 
 use crate::model::rows::{FlowRow, Judgement, TcpRow, TcpSideRow};
 use crate::model::words::*;
@@ -24,6 +25,11 @@ pub const SPOOL: &[Column<FlowRow>] = &[
     Column::i64("spool.asked", Unit::None, "When the request was sent, in microseconds.", "no request", |row| Some(row.notes.waited?.0)),
     Column::i64("spool.waited_until", Unit::None, "Until when its answer was waited for, in microseconds.", "no request", |row| {
         Some(row.notes.waited?.1)
+    }),
+    Column::i32("spool.ech_config", "The id in an ECH extension.", "no such extension", |row| row.notes.ech_config),
+    Column::text("spool.quic_server_id", "QUIC's connection id of the server.", "no handshake of QUIC", |row| row.notes.quic_server_id.as_deref()),
+    Column::text("spool.quic_goes_on_with", "Where the id stands in a flow that begins without a handshake.", "no such flow", |row| {
+        row.notes.quic_goes_on_with.as_deref()
     }),
     Column::text("spool.observed", "Evidence and innocent causes, as JSON.", "neither", |row| row.notes.observed.as_deref()),
 ];
@@ -56,7 +62,12 @@ pub const FLOWS: &[Column<FlowRow>] = &[
     Column::i32("vlan", "The innermost VLAN of the first packet.", "no VLAN tag", |row| row.vlan),
     Column::text("service", "The service by the catalog.", "no entry of the catalog matches", |row| row.service.as_deref()),
     Column::word::<Role>("role", "What the host is to the service.", "no entry of the catalog matches", |row| row.role.map(word_index)),
-    Column::text("host", "The host's name, in lower case.", "no name was seen", |row| row.host.as_deref()),
+    Column::text(
+        "host",
+        "The host's name, in lower case: what a hello or request asks for, what a proxy was asked for, or the name that a DNS answer led the client here by.",
+        "no name is known",
+        |row| row.host.as_deref(),
+    ),
     Column::word::<HostSource>("host_source", "Which fact gave host or service.", "neither is known", |row| row.host_source.map(word_index)),
     Column::word::<AppProtocol>("app_protocol", "The protocol inside the transport.", "not recognised", |row| row.app_protocol.map(word_index)),
     Column::text("sni", "The name in the ClientHello, as sent.", "no ClientHello was read, or it has none", |row| row.hello.as_ref()?.sni.as_deref()),
@@ -64,17 +75,23 @@ pub const FLOWS: &[Column<FlowRow>] = &[
         row.hello.as_ref()?.alpn.as_deref()
     }),
     Column::text("tls_version", "The version that the server chose.", "no ServerHello was read", |row| row.tls_version.as_deref()),
-    Column::i64("client_hello_bytes", Bytes, "Length of the ClientHello message, its four-byte header included.", NO_HELLO, |row| {
-        Some(row.hello.as_ref()?.bytes)
+    Column::i64(
+        "client_hello_bytes",
+        Bytes,
+        "Length of the ClientHello message, its four-byte header included; of Google QUIC, payload of the datagrams that carry its hello.",
+        NO_HELLO,
+        |row| Some(row.hello.as_ref()?.bytes),
+    ),
+    Column::i64("client_hello_segments", Count, "Segments or datagrams that the ClientHello came in.", NO_HELLO, |row| {
+        Some(row.hello.as_ref()?.segments)
     }),
-    Column::i64("client_hello_segments", Count, "Segments that the ClientHello came in.", NO_HELLO, |row| Some(row.hello.as_ref()?.segments)),
     Column::f64("client_hello_ms", Milliseconds, "When the ClientHello was complete, after start.", NO_HELLO, |row| Some(row.hello.as_ref()?.at_ms)),
     Column::f64("server_hello_ms", Milliseconds, "When the ServerHello was complete, after start.", "no ServerHello was read", |row| {
         row.server_hello_ms
     }),
     Column::i32(
         "tls_alert",
-        "Description code of an alert that an end sent in clear as its first message (RFC 8446 section 6).",
+        "Description code of the first alert that an end sent in clear (RFC 8446 section 6); of QUIC, of the alert in an early CONNECTION_CLOSE.",
         "none was seen",
         |row| row.tls_alert,
     ),
@@ -418,7 +435,7 @@ pub const ADDED: &[Column<FlowRow>] = &[
 
 /// The lists behind the judgement, in the order in which they were published: the next one comes last. Those of `--splt` are left out unless asked for.
 pub fn added(splt: bool) -> impl Iterator<Item = &'static [Column<FlowRow>]> {
-    [ADDED, FEATURES, TIMES].into_iter().chain(splt.then_some(SPLT))
+    [ADDED, FEATURES, TIMES].into_iter().chain(splt.then_some(SPLT)).chain([NAMES])
 }
 
 fn tcp(row: &FlowRow) -> Option<&TcpRow> {

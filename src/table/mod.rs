@@ -7,9 +7,12 @@
 mod captures;
 mod cases;
 mod column;
+mod dns;
 mod features;
 mod findings;
 mod flows;
+mod names;
+mod open;
 mod output;
 mod spool;
 mod writer;
@@ -17,15 +20,18 @@ mod writer;
 pub use captures::CAPTURES;
 pub use cases::Cases;
 pub use column::{Column, Description, Unit, batch, describe, from_spool, spooled};
+pub use dns::{DNS, DNS_SPOOL, learn_answers};
 pub use features::{FEATURES, SPLT, TIMES};
 pub use findings::FINDINGS;
 pub use flows::{ADDED, FLOWS, JUDGEMENT, SPOOL, added};
+pub use names::NAMES;
+pub use open::{OpenFlows, with_told};
 pub use output::Output;
-pub use spool::{SortKey, Spool};
+pub use spool::{Questions, SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};
 
 /// Grows with every change of the columns.
-pub const SCHEMA_VERSION: &str = "3";
+pub const SCHEMA_VERSION: &str = "4";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -44,6 +50,7 @@ pub fn tables() -> Vec<(&'static str, Vec<Description>)> {
     vec![
         ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), added(true).flat_map(describe).collect()].concat()),
         ("findings", [vec![column::run_id()], describe(FINDINGS)].concat()),
+        ("dns", [vec![column::run_id()], describe(DNS)].concat()),
         ("captures", [vec![column::run_id()], describe(CAPTURES)].concat()),
     ]
 }

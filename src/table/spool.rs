@@ -5,11 +5,11 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
-use arrow::array::{Array, ArrayRef, RecordBatch, make_array};
-use arrow::compute::{SortOptions, interleave};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, make_array};
+use arrow::compute::{SortOptions, concat_batches, interleave, take};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -22,6 +22,9 @@ use super::TableError;
 
 /// The columns that order a table; nulls come last.
 pub type SortKey = &'static [&'static str];
+
+/// Hashes of what the rows of a run would have to be told to change: who has no answer to any of them changes none.
+pub type Questions = Vec<u64>;
 
 /// Rows of a run that are read back at a time: so many of each run are in memory when runs are merged.
 const READ_ROWS: usize = 512;
@@ -39,12 +42,14 @@ pub struct Spool {
     schema: SchemaRef,
     key: SortKey,
     runs: Mutex<Vec<PathBuf>>,
+    /// Runs of rows that may change before they are merged, each with what its rows ask.
+    open: Mutex<Vec<(PathBuf, Questions)>>,
     named: AtomicUsize,
 }
 
 impl Spool {
     pub fn new(table: &'static str, folder: &Path, schema: SchemaRef, key: SortKey) -> Self {
-        Self { table, folder: folder.into(), schema, key, runs: Mutex::default(), named: AtomicUsize::new(0) }
+        Self { table, folder: folder.into(), schema, key, runs: Mutex::default(), open: Mutex::default(), named: AtomicUsize::new(0) }
     }
 
     /// Where the runs are.
@@ -58,6 +63,24 @@ impl Spool {
 
     /// Writes rows that are in order as a run, piece by piece; pieces are made on all cores. From any thread.
     pub fn append<R: Sync>(&self, rows: &[&R], batch: impl Fn(&[&R]) -> Result<RecordBatch, ArrowError> + Sync) -> Result<(), TableError> {
+        let path = self.written(rows, batch)?;
+        locked(&self.runs).push(path);
+        Ok(())
+    }
+
+    /// The same for rows that [`Self::revise`] may change.
+    pub fn append_open<R: Sync>(
+        &self,
+        rows: &[&R],
+        questions: Questions,
+        batch: impl Fn(&[&R]) -> Result<RecordBatch, ArrowError> + Sync,
+    ) -> Result<(), TableError> {
+        let path = self.written(rows, batch)?;
+        locked(&self.open).push((path, questions));
+        Ok(())
+    }
+
+    fn written<R: Sync>(&self, rows: &[&R], batch: impl Fn(&[&R]) -> Result<RecordBatch, ArrowError> + Sync) -> Result<PathBuf, TableError> {
         let path = self.new_path();
         let write = || -> Result<(), ArrowError> {
             let mut writer = self.run_writer(&path)?;
@@ -68,8 +91,35 @@ impl Spool {
             finished(writer)
         };
         write().map_err(|source| self.error(source))?;
-        self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(path);
+        Ok(path)
+    }
+
+    /// Changes the runs of open rows of which `is_answered` says so by their questions; what `change` gives is put in order again. None is open any more.
+    pub fn revise(
+        &self,
+        is_answered: impl Fn(&Questions) -> bool,
+        change: impl Fn(&RecordBatch) -> Result<RecordBatch, ArrowError>,
+    ) -> Result<(), TableError> {
+        for (path, questions) in std::mem::take(&mut *locked(&self.open)) {
+            if is_answered(&questions) {
+                self.revise_run(&path, &change).map_err(|source| self.error(source))?;
+            }
+            locked(&self.runs).push(path);
+        }
         Ok(())
+    }
+
+    fn revise_run(&self, path: &Path, change: &impl Fn(&RecordBatch) -> Result<RecordBatch, ArrowError>) -> Result<(), ArrowError> {
+        let pieces = run_reader(path, None)?.collect::<Result<Vec<_>, _>>()?;
+        let changed = change(&concat_batches(&self.schema, &pieces)?)?;
+        let keys = Keys::new(&self.schema, self.key)?.encode(&changed)?;
+        let mut order: Vec<u32> = (0..changed.num_rows() as u32).collect();
+        order.sort_by(|&one, &other| keys.row(one as usize).cmp(&keys.row(other as usize)));
+        let order = UInt32Array::from(order);
+        let columns = changed.columns().par_iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
+        let mut writer = self.run_writer(path)?;
+        write_in_pieces(&mut writer, &RecordBatch::try_new(self.schema.clone(), columns)?)?;
+        finished(writer)
     }
 
     fn new_path(&self) -> PathBuf {
@@ -84,8 +134,11 @@ impl Spool {
 
     /// Gives some columns of all rows, in no order, each run on its own core.
     pub fn scan(&self, columns: &[&str], each: impl Fn(&RecordBatch) + Sync) -> Result<(), TableError> {
-        let runs = self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        runs.par_iter().try_for_each(|path| self.scan_run(path, columns, &each)).map_err(|source| self.error(source))
+        let (runs, open) = (locked(&self.runs), locked(&self.open));
+        runs.par_iter()
+            .chain(open.par_iter().map(|(path, _)| path))
+            .try_for_each(|path| self.scan_run(path, columns, &each))
+            .map_err(|source| self.error(source))
     }
 
     fn scan_run(&self, path: &Path, columns: &[&str], each: &impl Fn(&RecordBatch)) -> Result<(), ArrowError> {
@@ -98,7 +151,7 @@ impl Spool {
 
     /// Gives all rows in order, some thousands at a time, and removes the runs.
     pub fn merge(self, each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
-        let mut paths = std::mem::take(&mut *self.runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let mut paths = std::mem::take(&mut *locked(&self.runs));
         while paths.len() > RUNS_MERGED {
             let some: Vec<PathBuf> = paths.drain(..RUNS_MERGED.min(paths.len() - RUNS_MERGED + 1)).collect();
             paths.push(self.joined(&some)?);
@@ -148,6 +201,11 @@ fn without_idle_validity(column: ArrayRef) -> Result<ArrayRef, ArrowError> {
         return Ok(column);
     }
     Ok(make_array(column.to_data().into_builder().nulls(None).build()?))
+}
+
+/// A thread that panicked has not left half a path behind.
+fn locked<T>(runs: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    runs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 type RunWriter = StreamWriter<FrameEncoder<BufWriter<File>>>;
@@ -284,6 +342,39 @@ mod tests {
             spool.append(&keys.iter().collect::<Vec<_>>(), batch).expect("written");
         }
         spool
+    }
+
+    /// Keys of all rows in the order of a merge.
+    fn merged(spool: Spool) -> Vec<i64> {
+        let mut keys = Vec::new();
+        let all = spool.merge(|batch| {
+            keys.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+            Ok(())
+        });
+        all.expect("merged");
+        keys
+    }
+
+    #[test]
+    fn open_rows_that_change_their_key_find_their_new_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = spool(folder.path(), 2, 10);
+        let schema = spool.schema();
+        let rows = |keys: Vec<i64>| {
+            RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(keys)), Arc::new(StringArray::from(vec![Some("open"); 3]))])
+        };
+        for (first, question) in [(100, 1), (200, 2)] {
+            let keys = [&first, &(first + 1), &(first + 2)];
+            spool.append_open(&keys, vec![question], |keys: &[&i64]| rows(keys.iter().map(|&&key| key).collect())).expect("written");
+        }
+        let change = |batch: &RecordBatch| {
+            assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 100, "only what is answered is read");
+            rows(vec![7, 300, -1])
+        };
+        spool.revise(|questions| questions.contains(&1), change).expect("revised");
+        spool.revise(|_| panic!("none is open any more"), |batch| Ok(batch.clone())).expect("nothing to do");
+        let expected: Vec<i64> = [-1].into_iter().chain(0..8).chain([7]).chain(8..20).chain([200, 201, 202, 300]).collect();
+        assert_eq!(merged(spool), expected);
     }
 
     #[test]

@@ -10,6 +10,7 @@ import struct
 import sys
 from pathlib import Path
 
+CATALOG = Path(__file__).resolve().parents[2] / "src/service/catalog.toml"
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 FILE_HEADER, RECORD_HEADER, SECTION_HEADER = 24, 16, 28
 RECORDS = 8
@@ -43,7 +44,32 @@ def hellos(packets):
                 break
 
 
+# What the samples do not hold: a question and two answers; heads; a request of RFC 7541 appendix C.4.1; openings of SOCKS, PROXY, SMTP, LDAP.
+NAME = b"\3www\7example\3com\0"
+WRITTEN = {
+    "dns": [
+        b"\x12\x34\1\0\0\1\0\0\0\0\0\1" + NAME + b"\0\x41\0\1" + b"\0\0\x29\4\xd0\0\0\x80\0\0\0",
+        b"\x12\x34\x81\x80\0\1\0\2\0\0\0\0" + NAME + b"\0\1\0\1" + b"\xc0\x0c\0\5\0\1\0\0\0\x3c\0\4\1a\xc0\x10" + b"\xc0\x2d\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1",
+        b"\x12\x34\x81\x80\0\1\0\1\0\0\0\0" + NAME + b"\0\x41\0\1" + b"\xc0\x0c\0\x41\0\1\0\0\0\x3c\0\x12\0\1\0\0\1\0\3\2h3\0\4\0\4\xc0\0\2\1",
+    ],
+    "http": [
+        b"GET http://a.example/b c HTTP/1.1\r\nHost: a.example\r\nUpgrade: h2c\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nLocation: http://b.example/\r\nContent-Length: 20\r\n\r\n<title>a&amp;b</title>",
+    ],
+    "http2": [b"\1\7\0\0\x11\1\4\0\0\0\1" + bytes.fromhex("828684418cf1e3c2e5f23a6ba0ab90f4ff")],
+    "wrappers": [
+        b"\5\1\0\5\1\0\3\x0bexample.org\1\xbb",
+        b"\5\0\5\0\0\1\0\0\0\0\0\0",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 52176 443\r\n",
+        b"EHLO a\r\nSTARTTLS\r\n\x16\3\1\2\0\1",
+        b"0\x0c\2\1\1x\7\n\1\0\4\0\4\0\x16\3\3\0\x40\2",
+    ],
+}
+
+
 def seeds(target):
+    yield from WRITTEN.get(target, [])
+
     for path in sorted(SAMPLES.glob("*.pcap")):
         data = path.read_bytes()
         records = list(pcap_records(data))
@@ -62,9 +88,38 @@ def seeds(target):
                 yield struct.pack("<HB", link, 0) + record[RECORD_HEADER:]
         elif target == "client_hello":
             yield from list(hellos(record[RECORD_HEADER:] for record in records))[:RECORDS]
+    if target == "dtls":
+        yield from dtls_hellos()
+    if target == "catalog":
+        yield from catalogs()
+    if target == "networks":
+        yield b"prefix,asn,name\n10.0.0.0/8,AS64512,\"A, Inc.\"\n2001:db8::/32,64513,B\n"
+        yield b"# prefixes\n10.0.0.0\t8\t64512_64513\n10.1.0.0/16 AS64514 C D\n"
     if target == "pcapng":
         for path in sorted(SAMPLES.glob("*.pcapng")):
             yield b"\0" + b"".join(list(blocks(path.read_bytes()))[1 : 2 + RECORDS])
+
+
+def dtls_hellos():
+    """A ClientHello of DTLS 1.2 (RFC 6347 section 4.2) in one datagram, and in two of one fragment each; a length in front of each datagram."""
+    name = b"\0\0\0\x0f\0\x0d\0\0\x0achat.local"
+    body = b"\xfe\xfd" + bytes(32) + b"\0\0" + b"\0\2\xc0\x2b" + b"\1\0" + struct.pack(">H", len(name)) + name
+
+    def datagram(offset, piece):
+        u24 = lambda value: struct.pack(">I", value)[1:]
+        fragment = b"\1" + u24(len(body)) + b"\0\0" + u24(offset) + u24(len(piece)) + piece
+        record = b"\x16\xfe\xfd" + bytes(8) + struct.pack(">H", len(fragment)) + fragment
+        return struct.pack(">H", len(record)) + record
+
+    yield datagram(0, body)
+    yield datagram(30, body[30:]) + datagram(0, body[:30])
+
+
+def catalogs():
+    """Files with one service each."""
+    head, *services = CATALOG.read_bytes().split(b"[[service]]\n")
+    for service in services:
+        yield head + b"[[service]]\n" + service.split(b"[[dns_resolver]]")[0]
 
 
 def zstd_stored(whole):

@@ -10,10 +10,11 @@ pub use request::Request;
 pub use resets::{Form, Reset};
 pub use silence::Silence;
 
+use crate::app::tls::ClientHello;
 use crate::flow::{PacketRecord, Tcp};
 use crate::model::words::Gate;
 use crate::model::{Direction, Side, Span};
-use crate::shard::{Conversation, Facts};
+use crate::shard::{Conversation, Facts, Seen};
 
 /// A TCP conversation with its features, as the items see it.
 pub struct TcpView<'a> {
@@ -59,7 +60,7 @@ impl<'a> TcpView<'a> {
     }
 
     pub fn facts(&self) -> Option<&'a Facts> {
-        self.conversation.facts.as_deref()
+        self.conversation.facts()
     }
 
     pub fn fails(&self, gate: Gate) -> bool {
@@ -77,13 +78,18 @@ impl<'a> TcpView<'a> {
     }
 
     pub fn has_sni(&self) -> bool {
-        self.facts().and_then(|facts| facts.client_hello.as_ref()).is_some_and(|(side, hello)| *side == self.client() && hello.fact.sni.is_some())
+        self.hello().is_some_and(|hello| hello.fact.sni.is_some())
+    }
+
+    /// The ClientHello with which the client begins.
+    pub fn hello(&self) -> Option<&'a Seen<ClientHello>> {
+        self.facts()?.first_hello().filter(|(side, _)| *side == self.client()).map(|(_, hello)| hello)
     }
 
     /// Changes of the speaking side, payload counted, after which an exchange over this protocol has gone through: for TLS hello, hello, request, answer
     /// (RFC 8446 figure 1; the full handshake of earlier versions, RFC 5246 figure 1, takes two more, which are not waited for).
     pub fn turns_of_an_exchange(&self) -> u32 {
-        if self.facts().is_some_and(|facts| facts.client_hello.is_some()) { 4 } else { 2 }
+        if self.facts().is_some_and(|facts| facts.first_hello().is_some()) { 4 } else { 2 }
     }
 
     /// Whether application data went both ways.

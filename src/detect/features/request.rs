@@ -39,9 +39,9 @@ pub struct Request {
 impl Request {
     pub fn find(view: &TcpView<'_>) -> Option<Self> {
         let first = view.sent(Direction::ClientToServer).find(|record| record.new_bytes > 0)?;
-        let hello = view.facts().and_then(|facts| facts.client_hello.as_ref()).filter(|(side, _)| *side == view.client());
+        let hello = view.hello();
         let start = view.tcp.stream_start(view.client()).unwrap_or(first.seq);
-        let end = hello.map_or(first.payload_end(), |(_, hello)| start.plus(hello.fact.stream_bytes));
+        let end = hello.map_or(first.payload_end(), |hello| start.plus(hello.fact.stream_bytes));
         let overlaps = |record: &&PacketRecord| {
             record.payload_bytes > 0 && !record.is_reset() && end.is_after(record.seq) && record.payload_end().is_after(start)
         };
@@ -56,7 +56,7 @@ impl Request {
             start,
             end,
             sent,
-            segments: hello.map_or(1, |(_, hello)| hello.segments),
+            segments: hello.map_or(1, |hello| hello.segments),
             repeats: own.iter().filter(|record| record.new_bytes == 0).map(|record| at(record)).collect(),
             acked: later().find(|record| !end.is_after(record.ack)).map(at),
             answer: later().find(|record| record.new_bytes > 0).map(at),

@@ -7,7 +7,7 @@ use tamperscope::capture::Record;
 use tamperscope::flow::Timeouts;
 use tamperscope::model::{Side, Span, Timestamp};
 use tamperscope::packet::{Decoded, Packet, decode};
-use tamperscope::shard::{Conversation, Shard};
+use tamperscope::shard::{Conversation, Over, Shard};
 use tamperscope_fuzz::{RAW, Tcp, datagram, record_of, tcp_packet, udp};
 
 #[derive(Clone, Debug, Arbitrary)]
@@ -154,30 +154,31 @@ fn stream(back: bool, at: u32) -> u8 {
     byte.copied().unwrap_or_else(|| [23, 3, 3, 0, 20][at as usize % 5])
 }
 
-/// The conversations of a run in words, and how many packets they have.
+/// The conversations and the transactions of DNS of a run in words, and how many packets they have.
 fn run(fed: &[Fed], ends_batch: impl Fn(&Fed) -> bool) -> (Vec<String>, u64) {
-    let (mut shard, mut ended) = (Shard::new(Timeouts::default(), usize::MAX), Vec::new());
+    let (mut shard, mut ended, mut asked) = (Shard::new(Timeouts::default(), usize::MAX), Vec::new(), Vec::new());
+    let mut take = |over: Over| {
+        let any = !over.conversations.is_empty();
+        ended.extend(over.conversations);
+        asked.extend(over.transactions);
+        any
+    };
     for fed in fed {
         shard.update(&fed.packet, &fed.frame);
         if ends_batch(fed) {
-            ended.extend(shard.take_ended());
+            take(shard.take_ended());
         }
     }
     let clock = fed.last().map_or(Timestamp(0), |fed| fed.packet.clock);
     let latest = fed.iter().map(|fed| fed.packet.time).max().unwrap_or_default();
-    loop {
-        let left = shard.finish_some(clock, latest);
-        if left.is_empty() {
-            break;
-        }
-        ended.extend(left);
-    }
+    while take(shard.finish_some(clock, latest)) {}
     let count = ended.iter().flat_map(|conversation| &conversation.flow.volume.0).map(|volume| volume.packets).sum();
-    (ended.iter().map(words).collect(), count)
+    (ended.iter().map(words).chain(asked.iter().map(|asked| format!("{asked:?}"))).collect(), count)
 }
 
 fn words(conversation: &Conversation) -> String {
-    let Conversation { flow, facts, forerunner, client, orientation, end_reason, watched_until, alive_until, has_gap, cut_by_gap } = conversation;
+    let Conversation { flow, forerunner, client, orientation, end_reason, watched_until, alive_until, has_gap, cut_by_gap, .. } = conversation;
+    let facts = conversation.facts();
     assert!(!has_gap && !cut_by_gap, "nobody told of damage");
     let rest = (flow.key, flow.first_packet, flow.start, flow.end(), flow.snapped, flow.back_step, flow.icmp_error());
     assert!(flow.start <= flow.end() && flow.volume[Side::Low].packets + flow.volume[Side::High].packets > 0);
