@@ -120,11 +120,12 @@ struct HeadMemory {
 }
 
 impl Shard {
-    /// `memory`: bytes that its living flows may take.
+    /// `memory`: bytes that its living flows may take, an eighth of them for what their readers hold.
     pub fn new(timeouts: Timeouts, memory: usize) -> Self {
-        let heads = HeadMemory { held: 0, max: limits::SHARD_HEAD_BYTES_MAX.min(memory / 4) };
+        let for_heads = limits::SHARD_HEAD_BYTES_MAX.min(memory / 8);
+        let heads = HeadMemory { held: 0, max: for_heads };
         let endings = Endings { timeouts, ended: Vec::new(), transactions: Vec::new(), forerunners: Forerunners::default(), heads };
-        Self { flows: FlowTable::new(timeouts, memory), endings, copies: Copies::default(), splt: 0, duplicates: 0 }
+        Self { flows: FlowTable::new(timeouts, memory - for_heads), endings, copies: Copies::default(), splt: 0, duplicates: 0 }
     }
 
     /// Keeps size and time of so many first packets with payload of every flow.
@@ -237,7 +238,11 @@ impl Read {
 
     /// Bytes that it takes, what its readers hold apart.
     fn held(&self) -> usize {
-        size_of::<Self>() + self.facts.held() + self.transactions.as_ref().map_or(0, |open| open.held())
+        let readers = match &self.readers {
+            Readers::Streams(streams) => streams.held(),
+            Readers::Datagrams(datagrams) => datagrams.held(),
+        };
+        size_of::<Self>() + self.facts.held() + readers + self.transactions.as_ref().map_or(0, |open| open.held())
     }
 
     /// No more payload will come: takes what the readers had begun, and ends the transactions.

@@ -92,6 +92,15 @@ impl Datagrams {
         }
     }
 
+    /// Bytes of its readers; what these keep is counted in the memory of heads.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Quic(quic) => size_of_val(&**quic),
+            Self::Realtime(realtime) => size_of_val(&**realtime),
+            Self::Undecided(_) | Self::Dns | Self::Done => 0,
+        }
+    }
+
     /// No more datagrams will come.
     pub fn end(&mut self, facts: &mut Facts, heads: &mut HeadMemory) {
         match std::mem::replace(self, Self::Done) {

@@ -72,6 +72,11 @@ impl Streams {
         [Side::Low, Side::High].into_iter().for_each(|side| self.close(side, facts, heads, dns));
     }
 
+    /// Bytes of its readers; those of the streams are counted in the memory of heads.
+    pub fn held(&self) -> usize {
+        self.0.0.iter().filter(|head| matches!(head, Head::Open(_))).count() * size_of::<Open>()
+    }
+
     fn close(&mut self, side: Side, facts: &mut Facts, heads: &mut HeadMemory, dns: &mut Messages<'_>) {
         let Head::Open(open) = std::mem::replace(&mut self.0[side], Head::Done) else { return };
         heads.held = heads.held.saturating_sub(open.stream.held());
