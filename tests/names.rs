@@ -493,6 +493,11 @@ fn a_table_of_networks_names_both_ends() {
     let scene = Scene::new().tcp((CLIENT, 50_001), (SERVER, 443), &[&hello("t.me", None)]);
     let flow = flow_from(&scene.tables_with(&["--asn-table", table.to_str().expect("a path")]), 50_001);
     assert_eq!((text(&flow, "client_network"), number(&flow, "server_asn")), ("AS64500 Example Access", 64_501));
+    let piped = folder.path().join("piped");
+    let capture = folder.path().join("scene.pcap");
+    fs::write(&capture, scene.pcap.bytes()).expect("written");
+    run_with_input(analyze(&[&capture], &piped).args(["--asn-table", "/dev/stdin"]), b"192.0.2.0/24 64500 A\n").whole();
+    assert_eq!(text(&rows(&piped, "flows")[0], "client_network"), "AS64500 A", "a table may come through a pipe");
     let flow = flow_from(&scene.tables(), 50_001);
     assert_eq!((&flow["client_network"], &flow["server_asn"]), (&flow["source"], &Value::Null));
 }

@@ -1,7 +1,6 @@
 //! `analyze`: settings from arguments, then the summary.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use crate::capture::SourceRules;
 use crate::flow::Timeouts;
@@ -13,7 +12,7 @@ use crate::service::Networks;
 
 use super::arguments::Analyze;
 use super::progress::Progress;
-use super::{CliError, Exit, catalog};
+use super::{CliError, Exit, OwnFile, catalog};
 
 pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     if let Some(count) = arguments.threads {
@@ -37,9 +36,12 @@ pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
 }
 
 fn settings(arguments: Analyze) -> Result<Settings, CliError> {
-    let catalog = catalog(arguments.catalog.as_deref())?.label_circumvention(arguments.label_circumvention);
-    let networks = arguments.asn_table.as_deref().map(networks).transpose()?;
-    let given = given(&arguments)?;
+    let own = [&arguments.catalog, &arguments.asn_table].map(|path| path.as_deref().map(OwnFile::read).transpose());
+    let [own_catalog, asn_table] = own;
+    let (own_catalog, asn_table) = (own_catalog?, asn_table?);
+    let catalog = catalog(own_catalog.as_ref())?.label_circumvention(arguments.label_circumvention);
+    let networks = asn_table.as_ref().map(networks).transpose()?;
+    let given = given([own_catalog.as_ref(), asn_table.as_ref()], arguments.label_circumvention);
     let default = Timeouts::default();
     Ok(Settings {
         inputs: arguments.inputs,
@@ -59,27 +61,24 @@ fn settings(arguments: Analyze) -> Result<Settings, CliError> {
     })
 }
 
-/// A hash over what the user gave to name flows by.
-fn given(arguments: &Analyze) -> Result<String, CliError> {
-    let mut hasher = blake3::Hasher::new();
-    let files = [&arguments.catalog, &arguments.asn_table];
-    if files.iter().all(|file| file.is_none()) && !arguments.label_circumvention {
-        return Ok(String::new());
+/// A hash over what the user gave to name flows by; empty where nothing was given.
+fn given(files: [Option<&OwnFile>; 2], label_circumvention: bool) -> String {
+    if files.iter().all(Option::is_none) && !label_circumvention {
+        return String::new();
     }
-    for (place, path) in files.into_iter().enumerate() {
-        if let Some(path) = path {
-            let bytes = std::fs::read(path).map_err(|source| CliError::Read { path: path.into(), source })?;
-            hasher.update(&[place as u8]).update(blake3::hash(&bytes).as_bytes());
+    let mut hasher = blake3::Hasher::new();
+    for (place, file) in files.into_iter().enumerate() {
+        if let Some(file) = file {
+            hasher.update(&[place as u8]).update(blake3::hash(&file.bytes).as_bytes());
         }
     }
-    hasher.update(&[u8::from(arguments.label_circumvention)]);
-    Ok(hasher.finalize().to_hex()[..16].into())
+    hasher.update(&[u8::from(label_circumvention)]);
+    hasher.finalize().to_hex()[..16].into()
 }
 
 /// Names of networks are not always UTF-8.
-fn networks(path: &Path) -> Result<Networks, CliError> {
-    let bytes = std::fs::read(path).map_err(|source| CliError::Read { path: path.into(), source })?;
-    Networks::read(&String::from_utf8_lossy(&bytes)).map_err(|source| CliError::Networks { path: path.into(), source })
+fn networks(table: &OwnFile) -> Result<Networks, CliError> {
+    Networks::read(&String::from_utf8_lossy(&table.bytes)).map_err(|source| CliError::Networks { path: table.path.clone(), source })
 }
 
 fn print_json(summary: &Summary) -> Result<(), CliError> {

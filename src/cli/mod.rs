@@ -83,13 +83,27 @@ pub fn run(arguments: Arguments) -> Result<Exit, CliError> {
 }
 
 /// The catalog in use: the built-in one, with the user's own entries where there are some.
-fn catalog(own: Option<&Path>) -> Result<Catalog, CliError> {
+fn catalog(own: Option<&OwnFile>) -> Result<Catalog, CliError> {
     match own {
-        Some(path) => Catalog::with_own(&text_of(path)?).map_err(|source| CliError::Catalog { path: path.into(), source }),
+        Some(file) => Catalog::with_own(file.text()?).map_err(|source| CliError::Catalog { path: file.path.clone(), source }),
         None => Catalog::built_in().map_err(CliError::BuiltInCatalog),
     }
 }
 
-fn text_of(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::Read { path: path.into(), source })
+/// A file of the user's, read once: it may be a pipe.
+struct OwnFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl OwnFile {
+    fn read(path: &Path) -> Result<Self, CliError> {
+        let bytes = std::fs::read(path).map_err(|source| CliError::Read { path: path.into(), source })?;
+        Ok(Self { path: path.into(), bytes })
+    }
+
+    fn text(&self) -> Result<&str, CliError> {
+        let no_text = |error| CliError::Read { path: self.path.clone(), source: io::Error::new(io::ErrorKind::InvalidData, error) };
+        str::from_utf8(&self.bytes).map_err(no_text)
+    }
 }

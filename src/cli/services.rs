@@ -9,10 +9,11 @@ use crate::service::file::Service;
 use crate::service::{Catalog, source_id};
 
 use super::arguments::Services;
-use super::{CliError, Exit, catalog};
+use super::{CliError, Exit, OwnFile, catalog};
 
 pub fn run(arguments: Services) -> Result<Exit, CliError> {
-    let catalog = catalog(arguments.catalog.as_deref())?;
+    let own = arguments.catalog.as_deref().map(OwnFile::read).transpose()?;
+    let catalog = catalog(own.as_ref())?;
     let mut out = io::stdout().lock();
     let Some(id) = arguments.id else {
         if arguments.json {
