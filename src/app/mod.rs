@@ -52,10 +52,26 @@ impl<T> From<Result<T, ParseError>> for Reading<T> {
     }
 }
 
+impl<T> Reading<T> {
+    pub fn map<U>(self, to: impl FnOnce(T) -> U) -> Reading<U> {
+        match self {
+            Self::Done(value) => Reading::Done(to(value)),
+            Self::More => Reading::More,
+            Self::Not => Reading::Not,
+        }
+    }
+}
+
 /// One step of a reader that goes along a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step<T> {
     /// Bytes at the front that the reader needs no more: the next call begins behind them.
     pub used: usize,
     pub reading: Reading<T>,
+}
+
+impl<T> Step<T> {
+    pub fn map<U>(self, to: impl FnOnce(T) -> U) -> Step<U> {
+        Step { used: self.used, reading: self.reading.map(to) }
+    }
 }

@@ -71,16 +71,13 @@ impl Reader {
     pub fn step(&mut self, bytes: &[u8]) -> Step<Fact> {
         match &mut self.state {
             State::Unknown => self.begin(bytes),
-            State::Tls(reader) => {
-                let step = reader.step(bytes);
-                Step { used: step.used, reading: map(step.reading, Fact::Tls) }
-            }
+            State::Tls(reader) => reader.step(bytes).map(Fact::Tls),
             State::Http2(reader) => {
-                let step = reader.step(bytes);
+                let step = reader.step(bytes).map(Fact::Http2);
                 if matches!(step.reading, Reading::Done(_)) {
                     self.state = State::Over;
                 }
-                Step { used: step.used, reading: map(step.reading, Fact::Http2) }
+                step
             }
             State::Body { is_page, left } => {
                 let (is_page, left) = (*is_page, *left);
@@ -138,8 +135,7 @@ impl Reader {
 
     fn begin_tls(&mut self, bytes: &[u8]) -> Step<Fact> {
         let mut reader = tls::Reader::default();
-        let step = reader.step(bytes);
-        let step = Step { used: step.used, reading: map(step.reading, Fact::Tls) };
+        let step = reader.step(bytes).map(Fact::Tls);
         match step.reading {
             Reading::Not if reader.is_tls() => {
                 // A hello whose lengths lie still shows what stands before the lie.
@@ -184,8 +180,7 @@ impl Reader {
 
     fn begin_http2(&mut self, bytes: &[u8]) -> Step<Fact> {
         for mut reader in [http2::Reader::client(), http2::Reader::server()] {
-            let step = reader.step(bytes);
-            let step = Step { used: step.used, reading: map(step.reading, Fact::Http2) };
+            let step = reader.step(bytes).map(Fact::Http2);
             match step.reading {
                 Reading::Done(_) => return self.over(step),
                 Reading::More if step.used > 0 => {
@@ -231,9 +226,9 @@ impl Reader {
         match start_tls::inner_start(bytes) {
             Reading::Done(used) => {
                 let mut reader = tls::Reader::default();
-                let step = reader.step(bytes.get(used..).unwrap_or_default());
+                let step = reader.step(bytes.get(used..).unwrap_or_default()).map(Fact::Tls);
                 self.state = State::Tls(reader);
-                Step { used: used + step.used, reading: map(step.reading, Fact::Tls) }
+                Step { used: used + step.used, ..step }
             }
             Reading::More => MORE,
             Reading::Not => NOTHING,
@@ -282,15 +277,7 @@ fn framed(bytes: &[u8]) -> Step<Fact> {
 }
 
 fn dns_fact(step: Step<dns::Message>) -> Step<Fact> {
-    Step { used: step.used, reading: map(step.reading, |message| Fact::Dns(Box::new(message))) }
-}
-
-fn map<T>(reading: Reading<T>, to: impl FnOnce(T) -> Fact) -> Reading<Fact> {
-    match reading {
-        Reading::Done(value) => Reading::Done(to(value)),
-        Reading::More => Reading::More,
-        Reading::Not => Reading::Not,
-    }
+    step.map(|message| Fact::Dns(Box::new(message)))
 }
 
 #[cfg(test)]

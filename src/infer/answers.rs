@@ -5,11 +5,12 @@
 //! Promises: an answer names only what this client does at this capture point, after the answer and while it may still be in use; the latest one wins.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 
 use crate::model::words::Ech;
+
+use super::hash;
 
 /// How long an address is used at the least, in microseconds, whatever its TTL: programs keep addresses beyond it (by design: one hour).
 const USED_AT_LEAST: i64 = 3_600_000_000;
@@ -73,8 +74,7 @@ impl Answers {
         if self.is_full() {
             return;
         }
-        let public_name = public_name.to_ascii_lowercase();
-        let [config, _] = of_ech(answer.source, answer.client_ip, &public_name, config_id);
+        let [config, _] = of_ech(answer.source, answer.client_ip, public_name, config_id);
         self.configs.entry(config).or_insert(answer.time);
         self.count += 1;
     }
@@ -114,9 +114,8 @@ impl Answers {
     /// What an ECH extension in a ClientHello with this outer name was. It is real where the client had been given a configuration with this public name
     /// and id, and GREASE where it had an answer for the HTTPS records of the very name that the hello shows: a client with a configuration hides that name.
     pub fn ech(&self, source: &str, client_ip: &str, sni: &str, config_id: i64, time: i64) -> Ech {
-        let sni = sni.to_ascii_lowercase();
         let before = |learnt: &i64| *learnt <= time;
-        let [config, https] = of_ech(source, client_ip, &sni, config_id);
+        let [config, https] = of_ech(source, client_ip, sni, config_id);
         if self.configs.get(&config).is_some_and(before) {
             return Ech::Real;
         }
@@ -140,13 +139,11 @@ pub fn of_address(source: &str, client_ip: &str, address: &str) -> u64 {
     hash(("address", source, client_ip, address))
 }
 
-/// Stand for a configuration that a client got for an outer name, and for the HTTPS records of that name.
+/// Stand for a configuration that a client got for an outer name, and for the HTTPS records of that name, in letters of any case.
 pub fn of_ech(source: &str, client_ip: &str, name: &str, config_id: i64) -> [u64; 2] {
+    let name = name.to_ascii_lowercase();
+    let name = name.as_str();
     [hash(("config", source, client_ip, name, config_id)), hash(("https", source, client_ip, name))]
-}
-
-fn hash(value: impl Hash) -> u64 {
-    FixedState::with_seed(0).hash_one(value)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Verdicts, once all flows are known.
-//! In:  cases: the few values of each flow that judgement reads, with what its own packets showed.
-//! Out: a [`Judgement`](crate::model::rows::Judgement) and the findings of each flow.
+//! Names and verdicts, once all flows are known.
+//! In:  answers of DNS and flows that others may name; cases: the few values of each flow that judgement reads, with what its own packets showed.
+//! Out: what others tell of a flow ([`Told`]); a [`Judgement`](crate::model::rows::Judgement) and the findings of each flow.
 //! Promises: the same cases give the same judgements in any order; benign causes come first; what one vantage cannot see is not claimed.
 //! Not here: packets, files, threads, tables.
 //!
@@ -22,6 +22,10 @@ pub use judge::Judge;
 pub use moves::QuicFlow;
 pub use naming::{Naming, OpenFlow, Told};
 pub use weights::{Weights, WeightsError};
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::FixedState;
 
 use crate::model::rows::Observed;
 use crate::model::words::*;
@@ -98,4 +102,9 @@ impl Knowledge {
     pub fn vantage(&self, source: &str) -> Vantage {
         self.vantages.of(source)
     }
+}
+
+/// The same in every run.
+fn hash(value: impl Hash) -> u64 {
+    FixedState::with_seed(0).hash_one(value)
 }

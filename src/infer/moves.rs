@@ -4,9 +4,10 @@
 //! and a timeout of ours, leave the id as it was.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
+
+use super::hash;
 
 /// Ids shorter than this may be alike by chance (by design: with four bytes one in 2^32 pairs).
 const ID_BYTES_MIN: usize = 4;
@@ -101,7 +102,7 @@ impl Moves {
 }
 
 fn server(flow: &QuicFlow<'_>) -> u64 {
-    FixedState::with_seed(0).hash_one((flow.source, flow.server_ip, flow.server_port))
+    hash((flow.source, flow.server_ip, flow.server_port))
 }
 
 #[cfg(test)]

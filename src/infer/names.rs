@@ -5,14 +5,11 @@
 //! strikes names alike, a block keyed on the name strikes one of them again and again.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hash};
-
-use foldhash::fast::FixedState;
 
 use crate::model::Direction;
 use crate::model::words::PayloadFate;
 
-use super::Case;
+use super::{Case, hash};
 
 /// Flows within this time of each other are compared, in microseconds: one outage or one load is shared by them.
 const WINDOW: i64 = 300_000_000;
@@ -209,11 +206,6 @@ impl Comparison {
             Failure::Unanswered | Failure::Reset => by_names,
         }
     }
-}
-
-/// The same in every run.
-fn hash(value: impl Hash) -> u64 {
-    FixedState::with_seed(0).hash_one(value)
 }
 
 /// Likelihood of this name's record if it is blocked, against its likelihood if it fails as often as the others do (Laplace's rule of succession).

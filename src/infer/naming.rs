@@ -3,10 +3,8 @@
 //! In:  flows that do not say by themselves what they are for, or not all of it.
 //! Out: what the others add. A name that the flow itself showed is never replaced.
 
-use std::sync::Arc;
-
-use crate::model::words::{Ech, HostSource, Role};
-use crate::service::Catalog;
+use crate::model::words::{Ech, HostSource};
+use crate::service::{Catalog, Membership};
 
 use super::answers::{self, Answers};
 use super::moves::{Moves, QuicFlow};
@@ -25,7 +23,7 @@ pub struct OpenFlow<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
     pub host: Option<(String, HostSource)>,
-    pub membership: Option<(Arc<str>, Option<Role>)>,
+    pub membership: Option<Membership>,
     pub ech: Option<Ech>,
     /// The flow that it goes on with: then it is QUIC.
     pub continues: Option<i64>,
@@ -43,7 +41,7 @@ impl OpenFlow<'_> {
     pub fn questions(&self) -> impl Iterator<Item = u64> + use<> {
         let QuicFlow { source, server_ip, flow_id, host, .. } = self.quic;
         let address = host.is_none().then(|| answers::of_address(source, self.client_ip, server_ip));
-        let hidden = self.ech_config.zip(self.sni).map(|(config, sni)| answers::of_ech(source, self.client_ip, &sni.to_ascii_lowercase(), config));
+        let hidden = self.ech_config.zip(self.sni).map(|(config, sni)| answers::of_ech(source, self.client_ip, sni, config));
         let moved = self.quic.goes_on_with.map(|_| flow_id as u64);
         [address, moved].into_iter().chain(hidden.into_iter().flatten().map(Some)).flatten()
     }
@@ -64,7 +62,7 @@ impl Naming {
         let ech = flow.ech_config.zip(flow.sni).map(|(config, sni)| self.answers.ech(source, flow.client_ip, sni, config, start));
         Told {
             host: name.map(|(name, source)| (name.to_string(), source)),
-            membership: name.and_then(|(name, _)| catalog.by_host(name)).map(|member| (member.service, member.role)),
+            membership: name.and_then(|(name, _)| catalog.by_host(name)),
             ech: ech.filter(|ech| *ech != Ech::Unknown),
             continues: before.map(|part| part.flow_id),
         }
@@ -75,6 +73,7 @@ impl Naming {
 mod tests {
     use super::*;
     use crate::infer::Answer;
+    use crate::model::words::Role;
 
     fn flow() -> OpenFlow<'static> {
         let quic = QuicFlow {
@@ -103,7 +102,7 @@ mod tests {
         let catalog = Catalog::built_in().expect("valid");
         let told = naming().tell(&flow(), &catalog);
         assert_eq!(told.host, Some(("g.whatsapp.net".into(), HostSource::Dns)));
-        assert_eq!(told.membership.map(|(service, role)| (service.to_string(), role)), Some(("whatsapp".into(), Some(Role::Chat))));
+        assert_eq!(told.membership.map(|member| (member.service.to_string(), member.role)), Some(("whatsapp".into(), Some(Role::Chat))));
     }
 
     #[test]

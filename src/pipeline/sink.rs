@@ -130,9 +130,16 @@ impl Sink {
         if !open.is_empty() {
             open.sort_unstable_by(|one, other| in_order(one, other));
             let questions = open.iter().flat_map(|row| open_flow(row).questions()).collect();
+            self.ask(&open);
             self.spool.append_open(&open, questions, batch)?;
         }
         Ok(())
+    }
+
+    /// Remembers what flows that go on would have to be told.
+    fn ask(&self, open: &[&FlowRow]) {
+        let mut learnt = locked(&self.learnt);
+        open.iter().for_each(|row| learnt.naming.moves.ask(&open_flow(row).quic));
     }
 
     fn write_dns(&self, mut rows: Vec<DnsRow>) -> Result<(), TableError> {
@@ -147,7 +154,6 @@ impl Sink {
     fn note(&self, batch: &RecordBatch, rows: &[&FlowRow]) {
         let mut learnt = locked(&self.learnt);
         each_case(batch, |case| learnt.knowledge.note(&case));
-        rows.iter().for_each(|row| learnt.naming.moves.ask(&open_flow(row).quic));
         learnt.flows += rows.len() as u64;
         for row in rows {
             let packets = row.volume.c2s.packets + row.volume.s2c.packets;

@@ -8,19 +8,16 @@ use crate::model::words::AppProtocol;
 use crate::model::{FlowKey, PerSide};
 use crate::packet::Packet;
 
-use super::HeadMemory;
 use super::facts::{Facts, Place};
 use super::transactions::Messages;
+use super::{DNS_PORT, HeadMemory};
 
-const DNS: u16 = 53;
 const MDNS: u16 = 5353;
 const LLMNR: u16 = 5355;
 /// Datagrams of a flow that decide what it is (by design: as many as recognisers look at).
 const UNDECIDED_MAX: u8 = 2 * PAYLOADS_PER_SIDE as u8;
 /// Datagrams of a flow of STUN that are read for its marks and for DTLS beside it (by design: the checks of ICE and the start of DTLS).
 const REALTIME_MAX: u8 = 64;
-/// Datagrams of a QUIC connection that are read for hellos (by design: a hello with retransmissions; one takes two or three).
-const QUIC_MAX: u8 = 64;
 /// Marks of STUN that are remembered.
 const MARKS_MAX: usize = 32;
 
@@ -43,7 +40,6 @@ impl Default for Datagrams {
 #[derive(Debug, Default)]
 pub struct Quic {
     reader: quic::Reader,
-    seen: u8,
     held: usize,
     hello: Option<Place>,
     answer: Option<Place>,
@@ -77,7 +73,7 @@ impl Datagrams {
                 }
             }
             Self::Quic(quic) => {
-                if quic.take(packet, payload, heads) {
+                if quic.take(packet, payload, heads) != Reading::More || heads.held > heads.max {
                     self.end(facts, heads);
                 }
             }
@@ -126,10 +122,10 @@ impl Datagrams {
             return;
         }
         let mut quic = Quic::default();
-        if quic.begin(packet, payload, heads) {
-            let is_over = quic.seen == QUIC_MAX;
+        let reading = quic.take(packet, payload, heads);
+        if reading != Reading::Not {
             *self = Self::Quic(Box::new(quic));
-            if is_over {
+            if reading == Reading::Done(()) {
                 self.end(facts, heads);
             }
             return;
@@ -145,7 +141,7 @@ impl Datagrams {
 /// A message of DNS, by a port and its form, or by a form that can hardly be anything else.
 fn dns_of(key: &FlowKey, payload: &[u8]) -> Option<(AppProtocol, dns::Message)> {
     let at = |port: u16| key.low_port == port || key.high_port == port;
-    let protocols = [(DNS, AppProtocol::Dns), (MDNS, AppProtocol::Mdns), (LLMNR, AppProtocol::Llmnr)];
+    let protocols = [(DNS_PORT, AppProtocol::Dns), (MDNS, AppProtocol::Mdns), (LLMNR, AppProtocol::Llmnr)];
     match protocols.into_iter().find(|(port, _)| at(*port)) {
         Some((_, protocol)) => Some((protocol, dns::Message::read(payload).ok()?)),
         None => Some((AppProtocol::Dns, dns::Message::read_strictly(payload)?)),
@@ -162,23 +158,11 @@ fn keep_head(packet: &Packet, payload: &[u8], facts: &mut Facts) {
 }
 
 impl Quic {
-    /// Reads the first datagram; whether it is QUIC.
-    fn begin(&mut self, packet: &Packet, payload: &[u8], heads: &mut HeadMemory) -> bool {
-        match self.reader.take(packet.sender, payload) {
-            Reading::Not => return false,
-            Reading::Done(()) => self.seen = QUIC_MAX,
-            Reading::More => self.seen = 1,
-        }
-        self.note(packet, heads);
-        true
-    }
-
-    /// Reads one more; whether nothing more can be told.
-    fn take(&mut self, packet: &Packet, payload: &[u8], heads: &mut HeadMemory) -> bool {
-        self.seen += 1;
+    /// Reads a datagram.
+    fn take(&mut self, packet: &Packet, payload: &[u8], heads: &mut HeadMemory) -> Reading<()> {
         let reading = self.reader.take(packet.sender, payload);
         self.note(packet, heads);
-        reading != Reading::More || self.seen >= QUIC_MAX || heads.held > heads.max
+        reading
     }
 
     /// Notes what the datagram completed, and what the reader holds now.

@@ -57,8 +57,6 @@ pub struct Facts {
     pub protocol: Option<AppProtocol>,
     /// Who the client is by what was said.
     pub client: Option<Side>,
-    /// TLS was spoken by this side.
-    pub tls: PerSide<bool>,
     /// Where the records of each side end.
     pub records: PerSide<RecordTracker>,
     /// The first payloads of a flow whose protocol was not recognised.
@@ -89,10 +87,7 @@ impl Facts {
     pub fn learn(&mut self, sender: Side, fact: Fact, at: Place) {
         match fact {
             Fact::Tls(message) => self.learn_tls(sender, message, at),
-            Fact::TlsGoesOn => {
-                self.tls[sender] = true;
-                self.speaks(AppProtocol::Tls);
-            }
+            Fact::TlsGoesOn => self.speaks(AppProtocol::Tls),
             Fact::Request(request) => self.learn_request(sender, *request),
             Fact::Response(response) => self.learn_response(sender, *response),
             Fact::Title(title) => self.http.get_or_insert_default().title = Some(title),
@@ -119,7 +114,6 @@ impl Facts {
 
     /// Takes in a message of TLS or DTLS.
     pub fn learn_tls(&mut self, sender: Side, message: tls::Message, at: Place) {
-        self.tls[sender] = true;
         self.speaks(AppProtocol::Tls);
         match message {
             tls::Message::ClientHello(fact) => {

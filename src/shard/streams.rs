@@ -36,8 +36,6 @@ struct Open {
     start: SeqNumber,
     segments: u32,
     last: (Timestamp, PacketNumber),
-    /// Nothing was recognised: only the first bytes are still wanted.
-    is_foreign: bool,
 }
 
 /// A payload of one side.
@@ -93,7 +91,7 @@ impl Open {
     fn new(segment: &Segment<'_>) -> Self {
         let start = segment.start.unwrap_or(segment.seq);
         let last = (segment.packet.time, segment.packet.number);
-        Self { stream: StreamHead::new(start), reader: Reader::new(segment.may_be_dns), start, segments: 0, last, is_foreign: false }
+        Self { stream: StreamHead::new(start), reader: Reader::new(segment.may_be_dns), start, segments: 0, last }
     }
 
     /// Reads a segment; whether nothing more can be told.
@@ -108,21 +106,19 @@ impl Open {
             Contiguous::Unchanged => return false,
         };
         let (mut used, mut found) = (0, Vec::new());
-        let is_over = self.is_foreign
-            || loop {
-                let step = self.reader.step(&bytes[used..]);
-                used += step.used;
-                match step.reading {
-                    Reading::Done(fact) => found.push((fact, before.plus(used as u32))),
-                    Reading::More => break false,
-                    Reading::Not => break true,
-                }
-            };
-        let known = bytes.len();
-        self.is_foreign = is_over && self.reader.is_foreign();
-        let wants_more = !is_over || (self.is_foreign && known - used < HEAD_BYTES);
+        let is_over = loop {
+            let step = self.reader.step(&bytes[used..]);
+            used += step.used;
+            match step.reading {
+                Reading::Done(fact) => found.push((fact, before.plus(used as u32))),
+                Reading::More => break false,
+                Reading::Not => break true,
+            }
+        };
+        let is_foreign = is_over && self.reader.is_foreign(); // only its first bytes are still wanted
+        let wants_more = !is_over || (is_foreign && bytes.len() - used < HEAD_BYTES);
         self.stream.skip(used);
-        if is_direct && self.is_foreign {
+        if is_direct && is_foreign {
             self.stream.keep(&payload[used..payload.len().min(used + HEAD_BYTES)]);
         } else if is_direct && wants_more {
             self.stream.keep(&payload[used..]);

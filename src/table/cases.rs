@@ -1,10 +1,9 @@
 //! Back from Arrow: the few columns of `flows` that the last step of judgement reads.
 
 use arrow::array::{Array, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
+use super::fields::{Fields, number, text};
 use crate::infer::Case;
-use crate::model::rows::Observed;
 use crate::model::words::*;
 
 /// The rows of a batch as cases.
@@ -56,7 +55,7 @@ struct Words<'a, W> {
 
 impl<'a, W: Word> Words<'a, W> {
     fn get(&self, row: usize) -> Option<W> {
-        if self.positions.is_null(row) { None } else { W::ALL.get(self.positions.value(row) as usize).copied() }
+        W::ALL.get(number(self.positions, row)? as usize).copied()
     }
 }
 
@@ -94,33 +93,31 @@ impl<'a> Cases<'a> {
 
     /// None where a column is missing or has another type: the batch is no `flows` of ours.
     pub fn new(batch: &'a RecordBatch) -> Option<Self> {
-        let column = |name: &str| batch.column_by_name(name);
-        let texts = |name| column(name)?.as_string_opt::<i32>();
-        let counts = |name| column(name)?.as_primitive_opt::<Int64Type>();
-        let times = |name| column(name)?.as_primitive_opt::<Float64Type>();
+        let fields = Fields(batch);
+        let (texts, counts, times) = (|name| fields.texts(name), |name| fields.numbers(name), |name| fields.numbers(name));
         Some(Self {
             source: texts("source")?,
             flow_id: counts("flow_id")?,
             client_ip: texts("client_ip")?,
             server_ip: texts("server_ip")?,
-            server_port: column("server_port")?.as_primitive_opt::<Int32Type>()?,
-            protocol: words(batch, "protocol")?,
+            server_port: fields.numbers("server_port")?,
+            protocol: words(fields, "protocol")?,
             sni: texts("sni")?,
-            start: column("start")?.as_primitive_opt::<TimestampMicrosecondType>()?,
-            tcp_state: words(batch, "tcp_state")?,
-            handshake: column("handshake")?.as_boolean_opt()?,
+            start: fields.numbers("start")?,
+            tcp_state: words(fields, "tcp_state")?,
+            handshake: fields.bools("handshake")?,
             syn_rtt_ms: times("syn_rtt_ms")?,
             ack_rtt_ms: times("ack_rtt_ms")?,
-            fate: words(batch, "first_payload_fate")?,
-            outstanding: words(batch, "outstanding")?,
+            fate: words(fields, "first_payload_fate")?,
+            outstanding: words(fields, "outstanding")?,
             s2c_rst: counts("s2c_rst")?,
             repeats: [
                 Repeats { all: counts("c2s_retransmits")?, syn: counts("c2s_syn")?, fin: counts("c2s_fin")? },
                 Repeats { all: counts("s2c_retransmits")?, syn: counts("s2c_syn")?, fin: counts("s2c_fin")? },
             ],
-            quality: column("quality")?.as_list_opt()?,
-            exchanged: column("spool.exchanged")?.as_boolean_opt()?,
-            answer_owed: column("spool.answer_owed")?.as_boolean_opt()?,
+            quality: fields.lists("quality")?,
+            exchanged: fields.bools("spool.exchanged")?,
+            answer_owed: fields.bools("spool.answer_owed")?,
             asked: counts("spool.asked")?,
             waited_until: counts("spool.waited_until")?,
             observed: texts("spool.observed")?,
@@ -128,20 +125,19 @@ impl<'a> Cases<'a> {
     }
 
     pub fn get(&self, row: usize) -> Case<'a> {
-        let number = |column: &Float64Array| (!column.is_null(row)).then(|| column.value(row));
         Case {
             source: self.source.value(row),
             flow_id: self.flow_id.value(row),
             client_ip: self.client_ip.value(row),
             server_ip: self.server_ip.value(row),
-            server_port: if self.server_port.is_null(row) { 0 } else { self.server_port.value(row) },
+            server_port: number(self.server_port, row).unwrap_or(0),
             transport: self.protocol.get(row).unwrap_or(Transport::Other),
-            sni: (!self.sni.is_null(row)).then(|| self.sni.value(row)),
+            sni: text(self.sni, row),
             start: self.start.value(row),
             tcp_state: self.tcp_state.get(row),
             handshake: !self.handshake.is_null(row) && self.handshake.value(row),
-            syn_rtt_ms: number(self.syn_rtt_ms),
-            ack_rtt_ms: number(self.ack_rtt_ms),
+            syn_rtt_ms: number(self.syn_rtt_ms, row),
+            ack_rtt_ms: number(self.ack_rtt_ms, row),
             fate: self.fate.get(row),
             outstanding: self.outstanding.get(row),
             s2c_rst: count(self.s2c_rst, row),
@@ -149,12 +145,8 @@ impl<'a> Cases<'a> {
             gates: self.gates(row),
             exchanged: self.exchanged.value(row),
             answer_owed: self.answer_owed.value(row),
-            waited: (!self.asked.is_null(row)).then(|| (self.asked.value(row), self.waited_until.value(row))),
-            observed: if self.observed.is_null(row) {
-                Observed::default()
-            } else {
-                serde_json::from_str(self.observed.value(row)).unwrap_or_default()
-            },
+            waited: number(self.asked, row).map(|asked| (asked, self.waited_until.value(row))),
+            observed: text(self.observed, row).and_then(|observed| serde_json::from_str(observed).ok()).unwrap_or_default(),
         }
     }
 
@@ -166,11 +158,11 @@ impl<'a> Cases<'a> {
 }
 
 fn count(column: &Int64Array, row: usize) -> i64 {
-    if column.is_null(row) { 0 } else { column.value(row) }
+    number(column, row).unwrap_or(0)
 }
 
-fn words<'a, W: Word>(batch: &'a RecordBatch, name: &str) -> Option<Words<'a, W>> {
-    Some(Words { positions: batch.column_by_name(name)?.as_primitive_opt::<Int32Type>()?, _words: std::marker::PhantomData })
+fn words<'a, W: Word>(fields: Fields<'a>, name: &str) -> Option<Words<'a, W>> {
+    Some(Words { positions: fields.numbers(name)?, _words: std::marker::PhantomData })
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! `dns`: one row per transaction.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 
 use super::column::{Column, NEVER_NULL, Unit, word_index};
+use super::fields::{Fields, number};
 use crate::infer::{Answer, Answers};
 use crate::model::rows::DnsRow;
 use crate::model::words::DnsTransport;
@@ -83,22 +84,18 @@ fn texts(texts: &[String]) -> Vec<&str> {
 
 /// Gives what the rows of a batch of the spool told their clients to `answers`; batches come in the order of time.
 pub fn learn_answers(batch: &RecordBatch, answers: &mut Answers) -> Option<()> {
-    let column = |name: &str| batch.column_by_name(name);
-    let texts = |name| column(name)?.as_string_opt::<i32>();
-    let [source, client_ip, qname] = [texts("source")?, texts("client_ip")?, texts("qname")?];
-    let time = column("time")?.as_primitive_opt::<TimestampMicrosecondType>()?;
-    let ttl = column("min_ttl_s")?.as_primitive_opt::<Int64Type>()?;
-    let [addresses, ech_names, ech_ids] =
-        ["spool.addresses", "spool.ech_names", "spool.ech_ids"].map(|name| column(name).and_then(|column| column.as_list_opt::<i32>()));
-    let (addresses, ech_names, ech_ids) = (addresses?, ech_names?, ech_ids?);
-    let answered_https = column("spool.answered_https")?.as_boolean_opt()?;
+    let fields = Fields(batch);
+    let (source, client_ip, qname) = (fields.texts("source")?, fields.texts("client_ip")?, fields.texts("qname")?);
+    let (time, ttl) = (fields.numbers::<TimestampMicrosecondType>("time")?, fields.numbers::<Int64Type>("min_ttl_s")?);
+    let (addresses, ech_names, ech_ids) = (fields.lists("spool.addresses")?, fields.lists("spool.ech_names")?, fields.lists("spool.ech_ids")?);
+    let answered_https = fields.bools("spool.answered_https")?;
     for row in 0..batch.num_rows() {
         let answer = Answer {
             source: source.value(row),
             client_ip: client_ip.value(row),
             name: qname.value(row),
             time: time.value(row),
-            ttl_s: if ttl.is_valid(row) { ttl.value(row) } else { 0 },
+            ttl_s: number(ttl, row).unwrap_or(0),
         };
         addresses.value(row).as_string::<i32>().iter().flatten().for_each(|address| answers.learn_address(&answer, address));
         let (names, ids) = (ech_names.value(row), ech_ids.value(row));

@@ -9,6 +9,7 @@ mod cases;
 mod column;
 mod dns;
 mod features;
+mod fields;
 mod findings;
 mod flows;
 mod names;

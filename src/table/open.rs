@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 
 use crate::infer::{OpenFlow, QuicFlow, Told};
 use crate::model::words::{AppProtocol, Word};
 
 use super::column::word_index;
+use super::fields::{Fields, number, text};
 
 /// The rows of a batch, as far as naming reads them.
 pub struct OpenFlows<'a> {
@@ -44,39 +45,36 @@ impl<'a> OpenFlows<'a> {
 
     /// None where a column is missing or has another type.
     pub fn new(batch: &'a RecordBatch) -> Option<Self> {
-        let column = |name: &str| batch.column_by_name(name);
-        let texts = |name| column(name)?.as_string_opt::<i32>();
-        let numbers = |name| column(name)?.as_primitive_opt::<Int32Type>();
+        let fields = Fields(batch);
         Some(Self {
-            source: texts("source")?,
-            flow_id: column("flow_id")?.as_primitive_opt::<Int64Type>()?,
-            client_ip: texts("client_ip")?,
-            server_ip: texts("server_ip")?,
-            server_port: numbers("server_port")?,
-            start: column("start")?.as_primitive_opt::<TimestampMicrosecondType>()?,
-            host: texts("host")?,
-            sni: texts("sni")?,
-            ech_config: numbers("spool.ech_config")?,
-            server_id: texts("spool.quic_server_id")?,
-            goes_on_with: texts("spool.quic_goes_on_with")?,
+            source: fields.texts("source")?,
+            flow_id: fields.numbers("flow_id")?,
+            client_ip: fields.texts("client_ip")?,
+            server_ip: fields.texts("server_ip")?,
+            server_port: fields.numbers("server_port")?,
+            start: fields.numbers("start")?,
+            host: fields.texts("host")?,
+            sni: fields.texts("sni")?,
+            ech_config: fields.numbers("spool.ech_config")?,
+            server_id: fields.texts("spool.quic_server_id")?,
+            goes_on_with: fields.texts("spool.quic_goes_on_with")?,
         })
     }
 
     pub fn get(&self, row: usize) -> OpenFlow<'a> {
-        let text = |column: &'a StringArray| column.is_valid(row).then(|| column.value(row));
         OpenFlow {
             client_ip: self.client_ip.value(row),
-            sni: text(self.sni),
-            ech_config: self.ech_config.is_valid(row).then(|| self.ech_config.value(row).into()),
+            sni: text(self.sni, row),
+            ech_config: number(self.ech_config, row).map(i64::from),
             quic: QuicFlow {
                 source: self.source.value(row),
                 server_ip: self.server_ip.value(row),
-                server_port: if self.server_port.is_valid(row) { self.server_port.value(row) } else { 0 },
+                server_port: number(self.server_port, row).unwrap_or(0),
                 flow_id: self.flow_id.value(row),
                 start: self.start.value(row),
-                server_id: text(self.server_id),
-                goes_on_with: text(self.goes_on_with),
-                host: text(self.host),
+                server_id: text(self.server_id, row),
+                goes_on_with: text(self.goes_on_with, row),
+                host: text(self.host, row),
             },
         }
     }
@@ -92,27 +90,27 @@ pub fn with_told(batch: &RecordBatch, told: &[Told]) -> Result<RecordBatch, Arro
     };
     replace("host", &|old| texts(old, told, |told| Some(told.host.as_ref()?.0.as_str())))?;
     replace("host_source", &|old| words(old, told, |told| Some(told.host.as_ref()?.1)))?;
-    replace("service", &|old| texts(old, told, |told| Some(&*told.membership.as_ref()?.0)))?;
-    replace("role", &|old| words(old, told, |told| told.membership.as_ref()?.1))?;
+    replace("service", &|old| texts(old, told, |told| Some(&*told.membership.as_ref()?.service)))?;
+    replace("role", &|old| words(old, told, |told| told.membership.as_ref()?.role))?;
     replace("ech", &|old| words(old, told, |told| told.ech))?;
     replace("app_protocol", &|old| words(old, told, |told| told.continues.map(|_| AppProtocol::Quic)))?;
     replace("continues", &|old| {
         let old = old.as_primitive::<Int64Type>();
-        Arc::new(told.iter().enumerate().map(|(row, told)| told.continues.or(old.is_valid(row).then(|| old.value(row)))).collect::<Int64Array>())
+        Arc::new(told.iter().enumerate().map(|(row, told)| told.continues.or(number(old, row))).collect::<Int64Array>())
     })?;
     RecordBatch::try_new(batch.schema(), columns)
 }
 
 fn texts<'a>(old: &'a ArrayRef, told: &'a [Told], new: impl Fn(&'a Told) -> Option<&'a str>) -> ArrayRef {
     let old = old.as_string::<i32>();
-    let value = |(row, told)| new(told).or_else(|| old.is_valid(row).then(|| old.value(row)));
+    let value = |(row, told)| new(told).or_else(|| text(old, row));
     Arc::new(told.iter().enumerate().map(value).collect::<StringArray>())
 }
 
 /// Words are positions in their list, in the spool.
 fn words<W: Word>(old: &ArrayRef, told: &[Told], new: impl Fn(&Told) -> Option<W>) -> ArrayRef {
     let old = old.as_primitive::<Int32Type>();
-    let value = |(row, told): (usize, &Told)| new(told).map(word_index).or_else(|| old.is_valid(row).then(|| old.value(row)));
+    let value = |(row, told): (usize, &Told)| new(told).map(word_index).or_else(|| number(old, row));
     Arc::new(told.iter().enumerate().map(value).collect::<Int32Array>())
 }
 
@@ -122,6 +120,7 @@ mod tests {
     use arrow::datatypes::Schema;
 
     use crate::model::words::{Ech, HostSource, Role};
+    use crate::service::Membership;
     use crate::table::{FLOWS, SPOOL, added, spooled};
 
     /// One row of nulls and empty texts, as the spool holds it.
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(with_told(&batch, &[Told::default()]).expect("fits"), batch);
         let told = Told {
             host: Some(("g.whatsapp.net".into(), HostSource::Dns)),
-            membership: Some(("whatsapp".into(), Some(Role::Chat))),
+            membership: Some(Membership { service: "whatsapp".into(), role: Some(Role::Chat) }),
             ech: Some(Ech::Real),
             continues: Some(7),
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::app::heads::{Heads, Payload, Recognised, Strength, recognise};
+use crate::app::heads::{Heads, PAYLOADS_PER_SIDE, Payload, Recognised, Strength, recognise};
 use crate::app::quic;
 use crate::app::tls::{self, ClientHello, EchOffer};
 use crate::model::rows::*;
@@ -80,7 +80,8 @@ impl<'a> Names<'a> {
         let mut heads = facts.heads.as_deref()?.clone();
         if let Some(tcp) = self.conversation.flow.tcp.as_deref().filter(|_| facts.target.is_none()) {
             let new = tcp.log.head().iter().filter(|record| record.new_bytes > 0);
-            heads.payloads = new.map(|record| Payload { sender: record.sender, len: record.new_bytes, bytes: Vec::new() }).take(8).collect();
+            heads.payloads =
+                new.map(|record| Payload { sender: record.sender, len: record.new_bytes, bytes: Vec::new() }).take(2 * PAYLOADS_PER_SIDE).collect();
         }
         Some(heads)
     }
