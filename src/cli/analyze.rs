@@ -12,7 +12,7 @@ use crate::service::Networks;
 
 use super::arguments::Analyze;
 use super::progress::Progress;
-use super::{CliError, Exit, OwnFile, catalog};
+use super::{CliError, Exit, OwnFile, catalog, print_json};
 
 pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     if let Some(count) = arguments.threads {
@@ -22,7 +22,7 @@ pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     let (show, json) = (arguments.progress, arguments.json);
     let settings = settings(arguments)?;
     let job = Job::prepare(&settings)?;
-    let progress = Progress::new(show, &job.inventory);
+    let progress = Progress::new(show, std::slice::from_ref(&job.inventory));
     let result = job.run(&|bytes, packets| progress.round(bytes, packets));
     progress.finish();
     let summary = result?;
@@ -79,11 +79,6 @@ fn given(files: [Option<&OwnFile>; 2], label_circumvention: bool) -> String {
 /// Names of networks are not always UTF-8.
 fn networks(table: &OwnFile) -> Result<Networks, CliError> {
     Networks::read(&String::from_utf8_lossy(&table.bytes)).map_err(|source| CliError::Networks { path: table.path.clone(), source })
-}
-
-fn print_json(summary: &Summary) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(summary).map_err(io::Error::other)?;
-    Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
 /// A table of services and verdicts; columns for the verdicts that occur.

@@ -17,6 +17,8 @@ pub struct Arguments {
 pub enum Command {
     /// Analyse captures and write the tables.
     Analyze(Analyze),
+    /// Compare captures of the same flows from both ends: what was dropped, injected or rewritten in between.
+    Compare(Compare),
     /// Print the columns of the tables with type, unit and meaning.
     Schema {
         /// One table only.
@@ -36,6 +38,29 @@ pub struct Services {
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
     /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Compare {
+    /// What was captured at the client: a capture, or a folder of them.
+    pub client: PathBuf,
+    /// What was captured at the server.
+    pub server: PathBuf,
+    /// The folder for the tables.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Write into a folder that is not empty; tables of an earlier run are replaced.
+    #[arg(long)]
+    pub force: bool,
+    /// Services to add to the built-in catalog; its entries come first.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// When to show progress.
+    #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
+    pub progress: ShowProgress,
+    /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -6,13 +6,14 @@
 
 mod analyze;
 mod arguments;
+mod compare;
 mod progress;
 mod schema;
 mod services;
 
 pub use arguments::Arguments;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -77,6 +78,7 @@ impl From<Exit> for ExitCode {
 pub fn run(arguments: Arguments) -> Result<Exit, CliError> {
     match arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Compare(compare) => compare::run(compare),
         Command::Schema { table } => schema::run(table.as_deref()),
         Command::Services(services) => services::run(services),
     }
@@ -88,6 +90,11 @@ fn catalog(own: Option<&OwnFile>) -> Result<Catalog, CliError> {
         Some(file) => Catalog::with_own(file.text()?).map_err(|source| CliError::Catalog { path: file.path.clone(), source }),
         None => Catalog::built_in().map_err(CliError::BuiltInCatalog),
     }
+}
+
+fn print_json(summary: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(summary).map_err(io::Error::other)?;
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
 /// A file of the user's, read once: it may be a pipe.

@@ -20,13 +20,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(show: ShowProgress, inventory: &Inventory) -> Self {
+    pub fn new(show: ShowProgress, inventories: &[Inventory]) -> Self {
         let visible = match show {
             ShowProgress::Auto => std::io::stderr().is_terminal(),
             ShowProgress::Always => true,
             ShowProgress::Never => false,
         };
-        let bar = if visible { visible_bar(total_bytes(inventory)) } else { ProgressBar::hidden() };
+        let bar = if visible { visible_bar(total_bytes(inventories)) } else { ProgressBar::hidden() };
         Self { bar, packets: AtomicU64::new(0) }
     }
 
@@ -55,7 +55,7 @@ fn visible_bar(total: Option<u64>) -> ProgressBar {
 }
 
 /// What the files weigh; what standard input and compressed files hold is not known beforehand.
-fn total_bytes(inventory: &Inventory) -> Option<u64> {
-    let files = inventory.sources.iter().flat_map(|source| &source.files);
+fn total_bytes(inventories: &[Inventory]) -> Option<u64> {
+    let files = inventories.iter().flat_map(|inventory| &inventory.sources).flat_map(|source| &source.files);
     files.map(|file| file.stored_bytes().filter(|_| !file.is_compressed())).sum()
 }

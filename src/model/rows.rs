@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::words::*;
-use super::{PerDirection, Timestamp};
+use super::{Direction, PerDirection, Timestamp};
 
 /// What was measured of one flow, before any comparison with others.
 #[derive(Clone, Debug)]
@@ -60,6 +60,50 @@ pub struct FlowRow {
     pub quality: Vec<Gate>,
     /// What only the last step needs.
     pub notes: Notes,
+}
+
+/// A flow that two captures hold, or that only one of them holds and should not.
+#[derive(Clone, Debug)]
+pub struct ComparedRow {
+    /// As the client's capture has it; as the server's where only that holds it.
+    pub flow: FlowRow,
+    pub client_flow_id: Option<i64>,
+    pub server_flow_id: Option<i64>,
+    /// Address and port of the client as the server sees them.
+    pub translated: Option<(String, Option<i32>)>,
+    pub counts: PerDirection<FateCounts>,
+    pub verdict: Verdict,
+    pub mechanism: Option<Mechanism>,
+    pub drop_direction: Option<Way>,
+    pub certainty: Option<Certainty>,
+    pub evidence: Vec<String>,
+}
+
+/// Packets of one direction by what became of them; what was sent is all but what was injected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FateCounts {
+    pub sent: i64,
+    pub delivered: i64,
+    pub dropped: i64,
+    pub injected: i64,
+    pub rewritten: i64,
+    pub delayed: i64,
+    /// Of which nothing can be said.
+    pub unjudged: i64,
+}
+
+/// What became of one packet, as one of the two captures holds it.
+#[derive(Clone, Debug)]
+pub struct FateRow {
+    pub flow_id: i64,
+    pub capture: Arc<str>,
+    pub packet: i64,
+    pub time: Timestamp,
+    pub direction: Direction,
+    pub fate: Fate,
+    /// The same packet in the other capture.
+    pub peer: Option<(Arc<str>, i64)>,
+    pub delay_ms: Option<f64>,
 }
 
 /// A ClientHello.

@@ -248,6 +248,17 @@ words! {
 }
 
 words! {
+    /// What became of a packet between two captures of its flow.
+    Fate {
+        Delivered = "delivered": "sent at one end and received at the other",
+        Dropped = "dropped": "sent at one end and not received at the other",
+        Injected = "injected": "received at one end and never sent by the other",
+        Rewritten = "rewritten": "sent, and received with other flags, length or bytes",
+        Delayed = "delayed": "received much later than the path needs",
+    }
+}
+
+words! {
     /// What carries a DNS message.
     DnsTransport {
         Udp = "udp": "UDP",
@@ -425,6 +436,7 @@ mod tests {
         holds::<TunnelKind>();
         holds::<AppProtocol>();
         holds::<Ech>();
+        holds::<Fate>();
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::capture::Inventory;
 use crate::infer::{Answers, Judge};
 use crate::model::rows::{CaptureRow, FindingRow, FlowRow, Judgement};
 use crate::table::{
-    CAPTURES, Cases, Column, DNS, FINDINGS, FLOWS, JUDGEMENT, Output, SCHEMA_VERSION, Spool, TableError, TableWriter, added, batch, from_spool,
+    CAPTURES, Cases, Column, DNS, FINDINGS, FLOWS, JUDGEMENT, Output, RunTables, SCHEMA_VERSION, Spool, TableError, added, batch, from_spool,
     learn_answers, spooled,
 };
 
@@ -47,7 +47,7 @@ pub fn finish(
     learnt.name(&flows, &settings.catalog)?;
     learnt.compare(&flows)?;
     let mut summary = Summary::new(inventory, refused, &captures, &learnt);
-    summary.run_id = tables.run_id.clone();
+    summary.run_id = tables.0.run_id.clone();
     let mut last = LastStep::new(settings, &tables, &learnt, &folder);
     last.flows(flows, &mut summary)?;
     last.findings()?;
@@ -59,52 +59,30 @@ pub fn finish(
 }
 
 /// Writes tables of one run.
-struct Tables<'a> {
-    output: &'a Output,
-    run_id: String,
-    metadata: HashMap<String, String>,
-}
+struct Tables<'a>(RunTables<'a>);
 
 impl<'a> Tables<'a> {
     fn new(settings: &Settings, output: &'a Output, run_id: String) -> Self {
         let metadata = HashMap::from([
-            ("tamperscope.version".into(), env!("CARGO_PKG_VERSION").into()),
-            ("tamperscope.schema_version".into(), SCHEMA_VERSION.into()),
             ("tamperscope.prior".into(), settings.prior.to_string()),
             ("tamperscope.weights".into(), settings.weights.version.clone()),
             ("tamperscope.catalog".into(), settings.catalog.date.to_string()),
         ]);
-        Self { output, run_id, metadata }
+        Self(RunTables::new(output, run_id, metadata))
     }
 
     /// Transactions of DNS, which tell their clients names on the way.
     fn dns(&self, runs: Spool, answers: &mut Answers) -> Result<(), TableError> {
-        let mut writer = self.writer("dns", DNS.iter().map(Column::field))?;
+        let mut writer = self.0.writer("dns", DNS.iter().map(Column::field))?;
         runs.merge(|rows| {
             learn_answers(&rows, answers);
-            writer.write_columns(self.with_run_id(from_spool(DNS, rows.columns())))
+            writer.write_columns(self.0.with_run_id(from_spool(DNS, rows.columns())))
         })?;
         writer.finish()
     }
 
     fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
-        let mut writer = self.writer("captures", CAPTURES.iter().map(Column::field))?;
-        writer.write_columns(self.with_run_id(batch(CAPTURES, captures)))?;
-        writer.finish()
-    }
-
-    /// Puts the run before the columns of a row; there is at least one.
-    fn with_run_id(&self, columns: impl IntoIterator<Item = ArrayRef>) -> Vec<ArrayRef> {
-        let mut columns: Vec<ArrayRef> = columns.into_iter().collect();
-        let rows = columns.first().map_or(0, |column| column.len());
-        columns.insert(0, Arc::new(std::iter::repeat_n(Some(&self.run_id), rows).collect::<StringArray>()));
-        columns
-    }
-
-    fn writer(&self, table: &'static str, fields: impl Iterator<Item = Field>) -> Result<TableWriter, TableError> {
-        let fields: Vec<Field> = std::iter::once(Field::new("run_id", DataType::Utf8, false)).chain(fields).collect();
-        let schema = Schema::new_with_metadata(fields, self.metadata.clone());
-        TableWriter::create(table, &self.output.staging().join(format!("{table}.parquet")), Arc::new(schema))
+        self.0.write("captures", CAPTURES, captures)
     }
 }
 
@@ -134,7 +112,7 @@ impl<'a> LastStep<'a> {
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
         let added = self.added.iter().copied().flatten().map(Column::field);
         let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(added);
-        let mut writer = self.tables.writer("flows", fields)?;
+        let mut writer = self.tables.0.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
             let (judgements, findings): (Vec<Judgement>, Vec<Vec<FindingRow>>) = judged.into_iter().unzip();
@@ -149,7 +127,7 @@ impl<'a> LastStep<'a> {
                 columns.extend(from_spool(list, rest));
                 rest = &rest[list.len()..];
             }
-            writer.write_columns(self.tables.with_run_id(columns))
+            writer.write_columns(self.tables.0.with_run_id(columns))
         })?;
         writer.finish()
     }
@@ -175,8 +153,8 @@ impl<'a> LastStep<'a> {
             self.spool_findings()?;
         }
         let tables = self.tables;
-        let mut writer = tables.writer("findings", FINDINGS.iter().map(Column::field))?;
-        self.found.merge(|rows| writer.write_columns(tables.with_run_id(from_spool(FINDINGS, rows.columns()))))?;
+        let mut writer = tables.0.writer("findings", FINDINGS.iter().map(Column::field))?;
+        self.found.merge(|rows| writer.write_columns(tables.0.with_run_id(from_spool(FINDINGS, rows.columns()))))?;
         writer.finish()
     }
 }

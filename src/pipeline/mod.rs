@@ -14,7 +14,9 @@ mod sink;
 mod source;
 mod summary;
 
+pub use decode::Decoded;
 pub use finish::TABLES;
+pub use row::Rows;
 pub use summary::{ServiceCount, Summary};
 
 use std::path::{Path, PathBuf};

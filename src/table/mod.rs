@@ -7,7 +7,9 @@
 mod captures;
 mod cases;
 mod column;
+mod compared;
 mod dns;
+mod fates;
 mod features;
 mod fields;
 mod findings;
@@ -15,19 +17,23 @@ mod flows;
 mod names;
 mod open;
 mod output;
+mod run;
 mod spool;
 mod writer;
 
 pub use captures::CAPTURES;
 pub use cases::Cases;
 pub use column::{Column, Description, Unit, batch, describe, from_spool, spooled};
+pub use compared::COMPARED;
 pub use dns::{DNS, DNS_SPOOL, learn_answers};
+pub use fates::FATES;
 pub use features::{FEATURES, SPLT, TIMES};
 pub use findings::FINDINGS;
 pub use flows::{ADDED, FLOWS, JUDGEMENT, SPOOL, added};
 pub use names::NAMES;
 pub use open::{OpenFlows, with_told};
 pub use output::Output;
+pub use run::RunTables;
 pub use spool::{Questions, SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};
 
@@ -53,5 +59,7 @@ pub fn tables() -> Vec<(&'static str, Vec<Description>)> {
         ("findings", [vec![column::run_id()], describe(FINDINGS)].concat()),
         ("dns", [vec![column::run_id()], describe(DNS)].concat()),
         ("captures", [vec![column::run_id()], describe(CAPTURES)].concat()),
+        ("compare-flows", [vec![column::run_id()], describe(COMPARED)].concat()),
+        ("fates", [vec![column::run_id()], describe(FATES)].concat()),
     ]
 }

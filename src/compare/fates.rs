@@ -1,0 +1,391 @@
+//! What became of each packet of a pair.
+//!
+//! A packet is looked for at the other end by all that nothing on a path changes, then by ever less; segments that one end merged or split are known by
+//! their bytes. What is left was dropped or injected, unless a capture failed to record it: then an end acknowledges what it was never seen to get, or goes
+//! on behind what it was never seen to send.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::join::Pair;
+use super::observed::{Observed, before};
+use super::read::{Connection, Side};
+use crate::model::rows::{FateCounts, FateRow};
+use crate::model::words::Fate;
+use crate::model::{Direction, PacketNumber, PerDirection, Span, Timestamp};
+use crate::packet::TcpFlags;
+
+/// Clocks are aligned to about this (by design).
+const CLOCK_SLACK: Span = Span::from_millis(2);
+/// A packet that takes so much longer than the fastest one of its direction was held back (by design: four times what jitter of real paths adds).
+const LATE: Span = Span::from_millis(200);
+/// What replaces a packet comes when that would have come, give or take this (by design).
+const REPLACED_WITHIN: Span = Span::from_millis(50);
+/// Copies of a packet follow it within this, as in `flow/copies.rs`.
+const COPY_WINDOW: Span = Span::from_millis(1);
+/// What was sent so shortly before a capture ended may have arrived after it.
+const ON_ITS_WAY: Span = Span::from_secs(1);
+
+/// One packet of one capture, judged; none: nothing can be said.
+#[derive(Clone, Copy)]
+pub struct Judged {
+    pub packet: Observed,
+    pub fate: Option<Fate>,
+    pub peer: Option<PacketNumber>,
+    pub delay: Option<Span>,
+    /// Time by the client's clock.
+    pub at: Timestamp,
+}
+
+/// The packets of one direction: what its sender's capture holds, and what its receiver's does.
+#[derive(Default)]
+pub struct Way {
+    pub sent: Vec<Judged>,
+    pub received: Vec<Judged>,
+    known: Known,
+}
+
+/// What the packets that were found at both ends tell of the others.
+#[derive(Default)]
+struct Known {
+    /// The TTL at which the sender's packets arrive; none where they differ, or none is known.
+    ttl: Option<u8>,
+    /// The fastest way of this direction through the network.
+    base: Option<Span>,
+    /// Sequence numbers of what was received.
+    received: HashSet<u32>,
+    /// What was sent with payload, by sequence number.
+    sent: HashMap<u32, Vec<usize>>,
+    /// When the sender last sent anything but a reset.
+    last_alive: Option<Timestamp>,
+}
+
+pub type Fates = PerDirection<Way>;
+
+/// How many packets each capture should hold, and how many of them it lacks: first the client's, then the server's.
+#[derive(Default)]
+pub struct Losses([(u64, u64); 2]);
+
+impl Losses {
+    /// Counts what ends got or sent without their capture showing it.
+    pub fn measure(pairs: &[Pair<'_>], client: &Side, server: &Side, clock: &Clock) -> Self {
+        let mut losses = Self::default();
+        for pair in pairs.iter().filter(|pair| pair.ends.iter().all(Option::is_some)) {
+            for direction in Direction::BOTH {
+                let Matching { way, answers, .. } = Matching::new(pair, direction, client, server, clock).matched();
+                let (sender, receiver) = ends(direction);
+                for (end, (of, lacks)) in [sender, receiver].into_iter().zip(lost(&way, &answers)) {
+                    losses.0[end] = (losses.0[end].0 + of, losses.0[end].1 + lacks);
+                }
+            }
+        }
+        losses
+    }
+
+    /// The share that the client's and the server's capture lack.
+    pub fn shares(&self) -> [f64; 2] {
+        self.0.map(|(of, lacks)| lacks as f64 / of.max(1) as f64)
+    }
+
+    fn has_holes(&self, end: usize) -> bool {
+        self.0[end].1 > 0
+    }
+}
+
+/// Whose capture holds what is sent, and whose what is received.
+fn ends(direction: Direction) -> (usize, usize) {
+    match direction {
+        Direction::ClientToServer => (0, 1),
+        Direction::ServerToClient => (1, 0),
+    }
+}
+
+/// Of matched packets: how many the sender's and the receiver's capture should hold, and lack.
+fn lost(way: &Way, answers: &Answers) -> [(u64, u64); 2] {
+    let sender_lacks = way.received.iter().filter(|received| received.fate.is_none() && looks_sent(received, way)).count() as u64;
+    let receiver_lacks = way.sent.iter().filter(|sent| sent.fate.is_none() && answers.has_arrived(&sent.packet, way)).count() as u64;
+    [(way.received.len() as u64, sender_lacks), (way.sent.len() as u64, receiver_lacks)]
+}
+
+/// A packet at the receiver that nothing tells from the sender's own: it neither opens nor ends the flow, comes as far, and the sender never showed other bytes
+/// in its place.
+fn looks_sent(received: &Judged, way: &Way) -> bool {
+    let packet = &received.packet;
+    let tcp = packet.flags != TcpFlags::default();
+    tcp && !packet.flags.is_control() && way.known.ttl == Some(packet.ttl) && !way.is_contradicted(packet)
+}
+
+impl Way {
+    /// Takes stock of what was matched.
+    fn settle(&mut self) {
+        let mut ttls = self.received.iter().filter(|received| received.peer.is_some()).map(|received| received.packet.ttl);
+        let first = ttls.next();
+        let mut sent: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, judged) in self.sent.iter().enumerate() {
+            sent.entry(judged.packet.seq).or_default().push(at);
+        }
+        self.known = Known {
+            ttl: first.filter(|first| ttls.all(|ttl| ttl == *first)),
+            base: self.received.iter().filter_map(|received| received.delay).min(),
+            received: self.received.iter().map(|received| received.packet.seq).collect(),
+            sent,
+            last_alive: self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.at).max(),
+        };
+    }
+
+    /// The sender showed other bytes in the same place of the stream.
+    fn is_contradicted(&self, received: &Observed) -> bool {
+        let there = self.known.sent.get(&received.seq).into_iter().flatten().map(|&at| &self.sent[at].packet);
+        received.len > 0 && there.into_iter().any(|sent| sent.len > 0 && !sent.may_be(received))
+    }
+
+    pub fn counts(&self) -> FateCounts {
+        let count = |packets: &[Judged], fate: Option<Fate>| packets.iter().filter(|judged| judged.fate == fate).count() as i64;
+        let delayed = count(&self.sent, Some(Fate::Delayed));
+        FateCounts {
+            sent: self.sent.len() as i64,
+            delivered: count(&self.sent, Some(Fate::Delivered)) + delayed,
+            dropped: count(&self.sent, Some(Fate::Dropped)),
+            injected: count(&self.received, Some(Fate::Injected)),
+            rewritten: count(&self.sent, Some(Fate::Rewritten)),
+            delayed,
+            unjudged: count(&self.sent, None) + count(&self.received, None),
+        }
+    }
+}
+
+/// The highest that the receiver of a direction acknowledged.
+struct Answers(Option<u32>);
+
+impl Answers {
+    /// The receiver acknowledged its bytes, and its capture holds no packet that brought them.
+    fn has_arrived(&self, packet: &Observed, way: &Way) -> bool {
+        let end = packet.next_seq();
+        end != packet.seq && !way.known.received.contains(&packet.seq) && self.0.is_some_and(|ack| !before(ack, end))
+    }
+}
+
+/// What packets are known again by: sequence and acknowledgement number, flags, length, identification, timestamp.
+type Kind = (u32, u32, u8, u32, u16, u32);
+
+/// One direction of a pair on its way from unmatched to judged.
+struct Matching<'a> {
+    way: Way,
+    answers: Answers,
+    /// When the receiver's capture and the sender's began and ended, by the client's clock.
+    receiver: (Timestamp, Timestamp),
+    sender: (Timestamp, Timestamp),
+    is_one_sided: bool,
+    /// First packet of the flow at either end.
+    began: Option<Timestamp>,
+    losses: Option<&'a Losses>,
+    direction: Direction,
+}
+
+pub fn of(pair: &Pair<'_>, client: &Side, server: &Side, clock: &Clock, losses: &Losses) -> Fates {
+    let way = |direction| {
+        let mut matching = Matching::new(pair, direction, client, server, clock).matched();
+        matching.losses = Some(losses);
+        matching.judged()
+    };
+    PerDirection { c2s: way(Direction::ClientToServer), s2c: way(Direction::ServerToClient) }
+}
+
+impl Matching<'_> {
+    fn new(pair: &Pair<'_>, direction: Direction, client: &Side, server: &Side, clock: &Clock) -> Self {
+        let at_client = |time: Timestamp| time;
+        let at_server = |time: Timestamp| clock.to_client(time);
+        let packets = |end: Option<&Connection>, of: Direction, at: &dyn Fn(Timestamp) -> Timestamp| -> Vec<Judged> {
+            let Some(connection) = end else { return Vec::new() };
+            let own = connection.packets.iter().filter(|packet| packet.sender.direction(connection.client) == of);
+            own.map(|&packet| Judged { packet, fate: None, peer: None, delay: None, at: at(packet.time) }).collect()
+        };
+        let spans = [(client.from, client.to), (at_server(server.from), at_server(server.to))];
+        let both = |of: Direction| [packets(pair.ends[0], of, &at_client), packets(pair.ends[1], of, &at_server)];
+        let ([one, other], back) = (both(direction), both(direction.opposite()));
+        let began = [&one, &other, &back[0], &back[1]].into_iter().flatten().map(|judged| judged.at).min();
+        // Only those that the receiver's own capture holds: others may be forged.
+        let acks = back[ends(direction).1].iter().map(|judged| &judged.packet).filter(|packet| packet.flags.has(TcpFlags::ACK) && !packet.is_reset());
+        let highest = acks.map(|packet| packet.ack).reduce(|one, other| if before(one, other) { other } else { one });
+        let (way, sender, receiver) = match direction {
+            Direction::ClientToServer => (Way { sent: one, received: other, known: Known::default() }, spans[0], spans[1]),
+            Direction::ServerToClient => (Way { sent: other, received: one, known: Known::default() }, spans[1], spans[0]),
+        };
+        let is_one_sided = pair.ends.iter().any(Option::is_none);
+        Self { way, answers: Answers(highest), receiver, sender, is_one_sided, began, losses: None, direction }
+    }
+
+    fn matched(mut self) -> Self {
+        self.by(|packet| Some((packet.seq, packet.ack, packet.shape(), packet.len, packet.ip_id, packet.timestamp)));
+        self.by(|packet| Some((packet.seq, packet.ack, packet.shape(), packet.len, 0, 0)));
+        self.by(|packet| (packet.len > 0).then(|| (packet.seq, 0, u8::from(packet.is_reset()), packet.len, 0, 0)));
+        self.merged();
+        self.way.settle();
+        self
+    }
+
+    /// Pairs packets of the same kind: each received one with the last that was sent before it.
+    fn by(&mut self, kind: impl Fn(&Observed) -> Option<Kind>) {
+        let mut open: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, sent) in self.way.sent.iter().enumerate().filter(|(_, sent)| sent.peer.is_none()) {
+            if let Some(kind) = kind(&sent.packet) {
+                open.entry(kind).or_default().push(at);
+            }
+        }
+        for received in self.way.received.iter_mut().filter(|received| received.peer.is_none()) {
+            let Some(candidates) = kind(&received.packet).and_then(|kind| open.get_mut(&kind)) else { continue };
+            let sent = &self.way.sent;
+            let fits = |&at: &usize| sent[at].at <= received.at + CLOCK_SLACK && sent[at].packet.may_be(&received.packet);
+            let Some(place) = candidates.iter().rposition(fits) else { continue };
+            let at = candidates.remove(place);
+            pair(&mut self.way.sent[at], received);
+        }
+    }
+
+    /// Segments that an interface merged on receipt, or that were captured before it split them (GRO, TSO).
+    fn merged(&mut self) {
+        let Way { sent, received, .. } = &mut self.way;
+        whole_from_parts(sent, received, |whole, part| whole.at <= part.at + CLOCK_SLACK);
+        whole_from_parts(received, sent, |whole, part| part.at <= whole.at + CLOCK_SLACK);
+    }
+
+    /// Gives every packet its fate.
+    fn judged(mut self) -> Way {
+        self.rewritten();
+        self.mark_late();
+        let dropped: Vec<bool> = self.way.sent.iter().map(|sent| sent.fate.is_none() && self.was_dropped(sent)).collect();
+        let injected: Vec<bool> = self.way.received.iter().map(|received| received.fate.is_none() && self.was_injected(received)).collect();
+        let arrived: Vec<bool> = self.way.sent.iter().map(|sent| sent.fate.is_none() && self.answers.has_arrived(&sent.packet, &self.way)).collect();
+        for ((sent, dropped), arrived) in self.way.sent.iter_mut().zip(dropped).zip(arrived) {
+            sent.fate = sent.fate.or(dropped.then_some(Fate::Dropped)).or(arrived.then_some(Fate::Delivered));
+        }
+        for (received, injected) in self.way.received.iter_mut().zip(injected) {
+            received.fate = received.fate.or(injected.then_some(Fate::Injected));
+        }
+        copies(&mut self.way.sent);
+        copies(&mut self.way.received);
+        self.way
+    }
+
+    /// The same place in the stream, when the packet would have come, from as far away: but other flags or bytes.
+    fn rewritten(&mut self) {
+        let Way { sent, received, known } = &mut self.way;
+        let base = known.base.unwrap_or(Span::ZERO);
+        for received in received.iter_mut().filter(|received| received.fate.is_none()) {
+            let same_packet = |sent: &Judged| {
+                let id = sent.packet.ip_id == received.packet.ip_id && (sent.packet.ip_id != 0 || known.ttl == Some(received.packet.ttl));
+                let delay = received.at - sent.at;
+                sent.fate.is_none() && id && delay + CLOCK_SLACK >= base && delay <= base + REPLACED_WITHIN
+            };
+            let there = known.sent.get(&received.packet.seq).into_iter().flatten();
+            if let Some(&at) = there.into_iter().find(|&&at| same_packet(&sent[at])) {
+                pair(&mut sent[at], received);
+                (sent[at].fate, received.fate) = (Some(Fate::Rewritten), Some(Fate::Rewritten));
+            }
+        }
+    }
+
+    fn mark_late(&mut self) {
+        let Some(base) = self.way.known.base else { return };
+        for judged in self.way.sent.iter_mut().chain(&mut self.way.received) {
+            if judged.fate == Some(Fate::Delivered) && judged.delay.is_some_and(|delay| delay > base + base + LATE) {
+                judged.fate = Some(Fate::Delayed);
+            }
+        }
+    }
+
+    fn was_dropped(&self, sent: &Judged) -> bool {
+        let in_view = sent.at >= self.receiver.0 && sent.at + ON_ITS_WAY <= self.receiver.1;
+        let lossy = self.losses.is_some_and(|losses| losses.has_holes(ends(self.direction).1));
+        // Where the receiver's capture is known to have holes, only what was not acknowledged before it was sent again is known to be lost.
+        let is_proven = !lossy || sent.packet.next_seq() != sent.packet.seq;
+        in_view && is_proven && !self.answers.has_arrived(&sent.packet, &self.way)
+    }
+
+    fn was_injected(&self, received: &Judged) -> bool {
+        // What answers was sent behind what it answers: a flow that began in view is in view.
+        let from = self.began.filter(|&began| began >= self.sender.0).unwrap_or(self.sender.0 + ON_ITS_WAY);
+        let in_view = received.at >= from && received.at <= self.sender.1 + ON_ITS_WAY;
+        let lossy = self.losses.is_some_and(|losses| losses.has_holes(ends(self.direction).0));
+        in_view && !looks_sent(received, &self.way) && (!lossy || self.betrays_itself(received))
+    }
+
+    /// What the sender cannot have sent, even if its capture lacks packets: it comes from another distance, speaks against its bytes, or ends a flow with
+    /// which the sender goes on.
+    fn betrays_itself(&self, received: &Judged) -> bool {
+        let far = self.way.known.ttl.is_some_and(|ttl| ttl != received.packet.ttl);
+        let other_bytes = self.way.is_contradicted(&received.packet);
+        let goes_on = received.packet.is_reset() && self.way.known.last_alive.is_some_and(|last| last > received.at);
+        !self.is_one_sided && (far || other_bytes || goes_on)
+    }
+}
+
+fn pair(sent: &mut Judged, received: &mut Judged) {
+    let delay = Some(received.at - sent.at);
+    (sent.peer, received.peer) = (Some(received.packet.number), Some(sent.packet.number));
+    (sent.delay, received.delay) = (delay, delay);
+    (sent.fate, received.fate) = (Some(Fate::Delivered), Some(Fate::Delivered));
+}
+
+/// Segments of `wholes` whose bytes stand in several of `parts`, one behind the other.
+fn whole_from_parts(wholes: &mut [Judged], parts: &mut [Judged], fits: impl Fn(&Judged, &Judged) -> bool) {
+    let is_open = |judged: &Judged| judged.peer.is_none() && judged.packet.len > 0 && !judged.packet.is_reset();
+    let open = parts.iter().enumerate().filter(|(_, part)| is_open(part));
+    let by_seq: HashMap<u32, usize> = open.map(|(at, part)| (part.packet.seq, at)).collect();
+    for whole in wholes.iter_mut().filter(|whole| is_open(whole)) {
+        let (mut next, end) = (whole.packet.seq, whole.packet.seq.wrapping_add(whole.packet.len));
+        let mut found = Vec::new();
+        while next != end {
+            let fitting = |&at: &usize| is_open(&parts[at]) && parts[at].packet.len <= end.wrapping_sub(next) && fits(whole, &parts[at]);
+            let Some(at) = by_seq.get(&next).copied().filter(fitting) else { break };
+            next = next.wrapping_add(parts[at].packet.len);
+            found.push(at);
+        }
+        let Some(&first) = found.first().filter(|_| next == end && found.len() > 1) else { continue };
+        if parts[first].packet.head == whole.packet.head {
+            found.iter().for_each(|&at| (parts[at].peer, parts[at].fate) = (Some(whole.packet.number), Some(Fate::Delivered)));
+            (whole.peer, whole.fate) = (Some(parts[first].packet.number), Some(Fate::Delivered));
+        }
+    }
+}
+
+/// A copy of a packet, as a mirror port makes them, shares the fate of the packet.
+fn copies(packets: &mut [Judged]) {
+    let mut last: HashMap<(u32, u16, u32, u32), usize> = HashMap::new();
+    for at in 0..packets.len() {
+        let packet = packets[at].packet;
+        let before = last.insert((packet.digest, packet.ip_id, packet.seq, packet.len), at);
+        let before = before.filter(|&before| packet.time - packets[before].packet.time <= COPY_WINDOW);
+        if let Some(before) = before {
+            let (one, other) = (packets[before], packets[at]);
+            let known = if one.peer.is_some() { one } else { other };
+            for place in [before, at] {
+                (packets[place].fate, packets[place].peer, packets[place].delay) = (known.fate, known.peer, known.delay);
+            }
+        }
+    }
+}
+
+/// The rows of a pair's packets.
+pub fn rows(fates: &Fates, flow_id: i64, client: &Side, server: &Side) -> Vec<FateRow> {
+    let row = |direction: Direction, judged: &Judged, own: &Side, other: &Side| {
+        let path = |side: &Side, number: PacketNumber| side.paths.get(&number.file()).cloned().unwrap_or_else(|| Arc::from(""));
+        Some(FateRow {
+            flow_id,
+            capture: path(own, judged.packet.number),
+            packet: judged.packet.number.number() as i64,
+            time: judged.packet.time,
+            direction,
+            fate: judged.fate?,
+            peer: judged.peer.map(|peer| (path(other, peer), peer.number() as i64)),
+            delay_ms: judged.delay.map(Span::as_ms),
+        })
+    };
+    let Fates { c2s, s2c } = fates;
+    let (up, down) = (Direction::ClientToServer, Direction::ServerToClient);
+    let rows = c2s.sent.iter().map(|judged| row(up, judged, client, server));
+    let rows = rows.chain(c2s.received.iter().map(|judged| row(up, judged, server, client)));
+    let rows = rows.chain(s2c.sent.iter().map(|judged| row(down, judged, server, client)));
+    rows.chain(s2c.received.iter().map(|judged| row(down, judged, client, server))).flatten().collect()
+}
