@@ -57,8 +57,12 @@ struct Known {
     received: HashSet<u32>,
     /// What was sent with payload, by sequence number.
     sent: HashMap<u32, Vec<usize>>,
+    /// How far the sender got in its stream.
+    highest: Option<u32>,
     /// When the sender last sent anything but a reset.
     last_alive: Option<Timestamp>,
+    /// When the last packet was sent that is known to have arrived.
+    last_arrived: Option<Timestamp>,
 }
 
 pub type Fates = PerDirection<Way>;
@@ -103,17 +107,23 @@ fn ends(direction: Direction) -> (usize, usize) {
 
 /// Of matched packets: how many the sender's and the receiver's capture should hold, and lack.
 fn lost(way: &Way, answers: &Answers) -> [(u64, u64); 2] {
-    let sender_lacks = way.received.iter().filter(|received| received.fate.is_none() && looks_sent(received, way)).count() as u64;
+    let sender_lacks = way.received.iter().filter(|received| received.fate.is_none() && was_passed_over(received, way)).count() as u64;
     let receiver_lacks = way.sent.iter().filter(|sent| sent.fate.is_none() && answers.has_arrived(&sent.packet, way)).count() as u64;
     [(way.received.len() as u64, sender_lacks), (way.sent.len() as u64, receiver_lacks)]
 }
 
-/// A packet at the receiver that nothing tells from the sender's own: it neither opens nor ends the flow, comes as far, and the sender never showed other bytes
-/// in its place.
+/// The sender goes on behind the packet's bytes without having been seen to send them: its capture lacks the packet.
+fn was_passed_over(received: &Judged, way: &Way) -> bool {
+    let goes_on = way.known.highest.is_some_and(|highest| !before(highest, received.packet.next_seq()));
+    received.packet.len > 0 && goes_on && looks_sent(received, way)
+}
+
+/// A packet at the receiver that nothing tells from the sender's own: it neither opens nor ends the flow, comes as far, stands where the sender had got to, and
+/// the sender never showed other bytes in its place.
 fn looks_sent(received: &Judged, way: &Way) -> bool {
     let packet = &received.packet;
     let tcp = packet.flags != TcpFlags::default();
-    tcp && !packet.flags.is_control() && way.known.ttl == Some(packet.ttl) && !way.is_contradicted(packet)
+    tcp && !packet.flags.is_control() && way.known.ttl == Some(packet.ttl) && !way.is_ahead(packet) && !way.is_contradicted(packet)
 }
 
 impl Way {
@@ -130,8 +140,15 @@ impl Way {
             base: self.received.iter().filter_map(|received| received.delay).min(),
             received: self.received.iter().map(|received| received.packet.seq).collect(),
             sent,
+            highest: highest(self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.packet.next_seq())),
+            last_arrived: self.sent.iter().filter(|sent| sent.peer.is_some()).map(|sent| sent.at).max(),
             last_alive: self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.at).max(),
         };
+    }
+
+    /// It stands behind a stretch of the stream that the sender never got to.
+    fn is_ahead(&self, received: &Observed) -> bool {
+        self.known.highest.is_some_and(|highest| before(highest, received.seq))
     }
 
     /// The sender showed other bytes in the same place of the stream.
@@ -166,6 +183,11 @@ impl Answers {
     }
 }
 
+/// The one that comes last in the order of sequence numbers.
+fn highest(seqs: impl Iterator<Item = u32>) -> Option<u32> {
+    seqs.reduce(|one, other| if before(one, other) { other } else { one })
+}
+
 /// What packets are known again by: sequence and acknowledgement number, flags, length, identification, timestamp.
 type Kind = (u32, u32, u8, u32, u16, u32);
 
@@ -177,8 +199,8 @@ struct Matching<'a> {
     receiver: (Timestamp, Timestamp),
     sender: (Timestamp, Timestamp),
     is_one_sided: bool,
-    /// First packet of the flow at either end.
-    began: Option<Timestamp>,
+    /// Where the flow began when its sender's end was captured: all that the sender says comes later.
+    in_view_from: Option<Timestamp>,
     losses: Option<&'a Losses>,
     direction: Direction,
 }
@@ -205,15 +227,17 @@ impl Matching<'_> {
         let both = |of: Direction| [packets(pair.ends[0], of, &at_client), packets(pair.ends[1], of, &at_server)];
         let ([one, other], back) = (both(direction), both(direction.opposite()));
         let began = [&one, &other, &back[0], &back[1]].into_iter().flatten().map(|judged| judged.at).min();
+        let is_opened = pair.ends[ends(direction).0].is_some_and(Connection::is_opened);
+        let in_view_from = began.filter(|&began| is_opened || began >= spans[ends(direction).0].0);
         // Only those that the receiver's own capture holds: others may be forged.
         let acks = back[ends(direction).1].iter().map(|judged| &judged.packet).filter(|packet| packet.flags.has(TcpFlags::ACK) && !packet.is_reset());
-        let highest = acks.map(|packet| packet.ack).reduce(|one, other| if before(one, other) { other } else { one });
+        let highest = highest(acks.map(|packet| packet.ack));
         let (way, sender, receiver) = match direction {
             Direction::ClientToServer => (Way { sent: one, received: other, known: Known::default() }, spans[0], spans[1]),
             Direction::ServerToClient => (Way { sent: other, received: one, known: Known::default() }, spans[1], spans[0]),
         };
         let is_one_sided = pair.ends.iter().any(Option::is_none);
-        Self { way, answers: Answers(highest), receiver, sender, is_one_sided, began, losses: None, direction }
+        Self { way, answers: Answers(highest), receiver, sender, is_one_sided, in_view_from, losses: None, direction }
     }
 
     fn matched(mut self) -> Self {
@@ -296,7 +320,9 @@ impl Matching<'_> {
     }
 
     fn was_dropped(&self, sent: &Judged) -> bool {
-        let in_view = sent.at >= self.receiver.0 && sent.at + ON_ITS_WAY <= self.receiver.1;
+        // What was sent later has arrived, or would have.
+        let is_overtaken = self.way.known.last_arrived.is_some_and(|last| sent.at < last);
+        let in_view = sent.at >= self.receiver.0 && (is_overtaken || sent.at + ON_ITS_WAY <= self.receiver.1);
         let lossy = self.losses.is_some_and(|losses| losses.has_holes(ends(self.direction).1));
         // Where the receiver's capture is known to have holes, only what was not acknowledged before it was sent again is known to be lost.
         let is_proven = !lossy || sent.packet.next_seq() != sent.packet.seq;
@@ -304,8 +330,7 @@ impl Matching<'_> {
     }
 
     fn was_injected(&self, received: &Judged) -> bool {
-        // What answers was sent behind what it answers: a flow that began in view is in view.
-        let from = self.began.filter(|&began| began >= self.sender.0).unwrap_or(self.sender.0 + ON_ITS_WAY);
+        let from = self.in_view_from.unwrap_or(self.sender.0 + ON_ITS_WAY);
         let in_view = received.at >= from && received.at <= self.sender.1 + ON_ITS_WAY;
         let lossy = self.losses.is_some_and(|losses| losses.has_holes(ends(self.direction).0));
         in_view && !looks_sent(received, &self.way) && (!lossy || self.betrays_itself(received))
