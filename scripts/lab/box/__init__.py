@@ -1,0 +1,1 @@
+"""The parts of the middlebox: see box.py beside this folder."""
