@@ -97,6 +97,13 @@ impl Losses {
     }
 }
 
+/// An end captured how the flow began: by its SYN, or by the datagram with which it begins at the other end too.
+fn is_opened(pair: &Pair<'_>, end: usize) -> bool {
+    let [Some(own), Some(other)] = [end, 1 - end].map(|end| pair.ends[end]) else { return false };
+    let firsts = own.packets.first().zip(other.packets.first());
+    own.isn.is_some() || firsts.is_some_and(|(own, other)| own.whole != 0 && (own.len, own.whole) == (other.len, other.whole))
+}
+
 /// Whose capture holds what is sent, and whose what is received.
 fn ends(direction: Direction) -> (usize, usize) {
     match direction {
@@ -227,7 +234,7 @@ impl Matching<'_> {
         let both = |of: Direction| [packets(pair.ends[0], of, &at_client), packets(pair.ends[1], of, &at_server)];
         let ([one, other], back) = (both(direction), both(direction.opposite()));
         let began = [&one, &other, &back[0], &back[1]].into_iter().flatten().map(|judged| judged.at).min();
-        let is_opened = pair.ends[ends(direction).0].is_some_and(Connection::is_opened);
+        let is_opened = is_opened(pair, ends(direction).0);
         let in_view_from = began.filter(|&began| is_opened || began >= spans[ends(direction).0].0);
         // Only those that the receiver's own capture holds: others may be forged.
         let acks = back[ends(direction).1].iter().map(|judged| &judged.packet).filter(|packet| packet.flags.has(TcpFlags::ACK) && !packet.is_reset());

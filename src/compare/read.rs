@@ -42,13 +42,6 @@ pub struct Connection {
     pub packets: Vec<Observed>,
 }
 
-impl Connection {
-    /// Its opening SYN was captured: nothing of it came before.
-    pub fn is_opened(&self) -> bool {
-        self.isn.is_some()
-    }
-}
-
 /// Reads all sources of one end.
 pub fn read(inventory: &Inventory, catalog: &Catalog, round_bytes: usize, on_round: &(dyn Fn(u64, u64) + Sync)) -> Side {
     let mut side = Side { from: Timestamp(i64::MAX), to: Timestamp(i64::MIN), ..Side::default() };
