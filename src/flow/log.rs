@@ -64,6 +64,7 @@ pub struct PacketLog {
 struct Rest {
     marked: Vec<PacketRecord>,
     tail: VecDeque<PacketRecord>,
+    left_out: bool,
 }
 
 impl PacketLog {
@@ -76,12 +77,15 @@ impl PacketLog {
             self.head.push(record);
             return;
         }
-        let Rest { marked, tail } = &mut **self.rest.get_or_insert_default();
+        let Rest { marked, tail, left_out } = &mut **self.rest.get_or_insert_default();
         if tail.len() == limits::LOG_TAIL_PACKETS
-            && let Some(leaving) = tail.pop_front().filter(is_marked)
-            && marked.len() < limits::LOG_MARKED_PACKETS
+            && let Some(leaving) = tail.pop_front()
         {
-            marked.push(leaving);
+            if is_marked(&leaving) && marked.len() < limits::LOG_MARKED_PACKETS {
+                marked.push(leaving);
+            } else {
+                *left_out = true;
+            }
         }
         tail.push_back(record);
     }
@@ -106,6 +110,14 @@ impl PacketLog {
         let rest =
             self.rest.as_ref().map_or(0, |rest| size_of::<Rest>() + (rest.marked.capacity() + rest.tail.capacity()) * size_of::<PacketRecord>());
         self.head.capacity() * size_of::<PacketRecord>() + rest
+    }
+
+    /// How many records just before this place of `iter` have no packet left out between them.
+    pub fn unbroken_before(&self, place: usize) -> usize {
+        match &self.rest {
+            Some(rest) if rest.left_out && place >= self.head.len() => place.saturating_sub(self.head.len() + rest.marked.len()),
+            _ => place,
+        }
     }
 
     /// The first packets, none left out between them.

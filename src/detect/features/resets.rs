@@ -1,7 +1,7 @@
 //! Every reset of a flow with the state of the connection at that point.
 
 use crate::flow::PacketRecord;
-use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
+use crate::model::{Direction, PacketNumber, SeqNumber, Side, Span, Timestamp};
 use crate::packet::TcpFlags;
 
 use super::TcpView;
@@ -49,7 +49,17 @@ impl Reset {
     pub fn all(view: &TcpView<'_>) -> Vec<Self> {
         let records: Vec<&PacketRecord> = view.tcp.log.iter().collect();
         let resets = records.iter().enumerate().filter(|(_, record)| record.is_reset());
-        resets.map(|(at, record)| Self::new(view, record, &records[..at])).collect()
+        resets
+            .map(|(at, record)| {
+                let told = Self::new(view, record, &records[..at]);
+                if shows_both_sides(&records[..at], view.tcp.log.unbroken_before(at)) { told } else { told.behind_gap() }
+            })
+            .collect()
+    }
+
+    /// What may have been sent or acknowledged in packets that the log left out does not count against a reset.
+    fn behind_gap(self) -> Self {
+        Self { form: Form::Unknown, sender_next: None, peer_acked: None, idle: Span::ZERO, ..self }
     }
 
     fn new(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord]) -> Self {
@@ -75,6 +85,12 @@ impl Reset {
     pub fn refuses(&self) -> bool {
         self.form == Form::Refused
     }
+}
+
+/// Whether the last packet of either side before a reset is known: of the records before it, so many have no packet left out between them.
+fn shows_both_sides(before: &[&PacketRecord], unbroken: usize) -> bool {
+    let known = before[before.len() - unbroken..].iter().filter(|record| !record.is_reset());
+    unbroken == before.len() || [Side::Low, Side::High].iter().all(|&side| known.clone().any(|record| record.sender == side))
 }
 
 fn end_of(record: &PacketRecord) -> SeqNumber {

@@ -33,7 +33,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::observe;
-    use crate::model::Direction::ServerToClient;
+    use crate::model::Direction::{ClientToServer, ServerToClient};
     use crate::packet::trace::Trace;
 
     fn answered() -> Trace {
@@ -64,6 +64,15 @@ mod tests {
     fn with_bytes_missing_from_the_capture_no_number_is_wrong() {
         let trace = answered().server_data(5_000).missed().ack_from_client().rst_from_server().seq(5_000);
         assert_eq!(trace.shows(observe, ServerToClient), None);
+    }
+
+    #[test]
+    fn an_abort_in_mid_download_is_one_however_many_resets_answer_what_was_under_way() {
+        let many = (0..100).fold(answered(), |trace, _| trace.server_data(1_400).ack_from_client());
+        let under_way = (0..20).fold(many, |trace, _| trace.server_data(1_400));
+        let aborted = under_way.rst_from_client();
+        let answers = (0..80).fold(aborted, |trace, _| trace.server_data(1_400).rst_from_client().bare());
+        assert_eq!(answers.shows(observe, ClientToServer), None);
     }
 
     #[test]
