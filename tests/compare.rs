@@ -110,6 +110,61 @@ fn a_delivered_packet_is_named_at_both_ends_with_the_time_between() {
 }
 
 #[test]
+fn a_connection_that_goes_on_long_after_a_forged_reset_is_one_connection() {
+    const WAY: u64 = 20_000;
+    let whole = exchange(50_001);
+    let pause = |number: i64| if number > 6 { 20_000_000 } else { 0 };
+    let time = |number: i64| Pcap::micros(&whole.records[number as usize - 1]) + pause(number);
+    let from_client = |number: i64| !matches!(number, 2 | 5 | 6 | 9);
+    let mut reset = Vec::new();
+    let forged = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4([192, 0, 2, 10], [198, 51, 100, 10], 51);
+    forged.tcp(50_001, 443, 1_201, 0).rst().write(&mut reset, b"").expect("it fits a packet");
+    let (mut client, mut server) = (Pcap::new(), Pcap::new());
+    for number in 1..=10 {
+        let at_server = if from_client(number) { time(number) + WAY } else { time(number) - WAY };
+        client = client.packet(time(number), whole.frame(number));
+        server = server.packet(at_server, whole.frame(number));
+        if number == 6 {
+            server = server.packet(at_server + 1_000, &reset);
+        }
+    }
+    let place = tempfile::tempdir().expect("a folder");
+    let paths = ["client.pcap", "server.pcap"].map(|name| place.path().join(name));
+    fs::write(&paths[0], client.bytes()).expect("written");
+    fs::write(&paths[1], server.bytes()).expect("written");
+    let compared = Compared::of(&paths[0], &paths[1]);
+    assert_eq!(compared.summary["joined"], 1);
+    let (injected, others): (Vec<Row>, Vec<Row>) = compared.fates().into_iter().partition(|fate| text(fate, "fate") == "injected");
+    assert_eq!(injected.iter().map(|fate| (text(fate, "direction"), number(fate, "packet"))).collect::<Vec<_>>(), [("c2s", 7)]);
+    assert!(others.len() == 20 && others.iter().all(|fate| text(fate, "fate") == "delivered"), "{others:?}");
+}
+
+#[test]
+fn equal_resets_that_follow_each_other_closely_are_told_apart_by_their_way() {
+    // Segments that reach a closed port are each answered by the same reset.
+    let place = tempfile::tempdir().expect("a folder");
+    let whole = exchange(50_002);
+    let mut reset = Vec::new();
+    let answer = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4([192, 0, 2, 10], [198, 51, 100, 10], 64);
+    answer.tcp(50_002, 443, 1_201, 0).rst().write(&mut reset, b"").expect("it fits a packet");
+    let end = |way: i64| {
+        let shifted =
+            |number: i64| (Pcap::micros(&whole.records[number as usize - 1]) as i64 + if matches!(number, 2 | 5 | 6) { -way } else { way }) as u64;
+        let opened = (1..=7).fold(Pcap::new(), |capture, number| capture.packet(shifted(number), whole.frame(number)));
+        (0..8).fold(opened, |capture, at| capture.packet(shifted(7) + 300 * at + 300, &reset))
+    };
+    let paths = ["client.pcap", "server.pcap"].map(|name| place.path().join(name));
+    fs::write(&paths[0], end(0).bytes()).expect("written");
+    fs::write(&paths[1], end(20_000).bytes()).expect("written");
+    let fates = Compared::of(&paths[0], &paths[1]).fates();
+    let resets: Vec<&Row> = fates.iter().filter(|fate| number(fate, "packet") > 7).collect();
+    assert_eq!(resets.len(), 16);
+    for fate in resets {
+        assert_eq!((text(fate, "fate"), number(fate, "peer_packet")), ("delivered", number(fate, "packet")), "{fate:?}");
+    }
+}
+
+#[test]
 fn one_capture_compared_with_itself_shows_no_interference() {
     let file = sample("allowed.pcap");
     let compared = Compared::of(&file, &file);

@@ -20,8 +20,8 @@ use crate::packet::TcpFlags;
 const CLOCK_SLACK: Span = Span::from_millis(2);
 /// A packet that takes so much longer than the fastest one of its direction was held back (by design: four times what jitter of real paths adds).
 const LATE: Span = Span::from_millis(200);
-/// What replaces a packet comes when that would have come, give or take this (by design).
-const REPLACED_WITHIN: Span = Span::from_millis(50);
+/// A packet, or what replaces it, comes when the fastest would have come, give or take this (by design).
+const USUAL_WITHIN: Span = Span::from_millis(50);
 /// Copies of a packet follow it within this, as in `flow/copies.rs`.
 const COPY_WINDOW: Span = Span::from_millis(1);
 /// What was sent so shortly before a capture ended may have arrived after it.
@@ -144,13 +144,17 @@ impl Way {
         }
         self.known = Known {
             ttl: first.filter(|first| ttls.all(|ttl| ttl == *first)),
-            base: self.received.iter().filter_map(|received| received.delay).min(),
+            base: self.fastest(),
             received: self.received.iter().map(|received| received.packet.seq).collect(),
             sent,
             highest: highest(self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.packet.next_seq())),
             last_arrived: self.sent.iter().filter(|sent| sent.peer.is_some()).map(|sent| sent.at).max(),
             last_alive: self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.at).max(),
         };
+    }
+
+    fn fastest(&self) -> Option<Span> {
+        self.received.iter().filter_map(|received| received.delay).min()
     }
 
     /// It stands behind a stretch of the stream that the sender never got to.
@@ -248,7 +252,9 @@ impl Matching<'_> {
     }
 
     fn matched(mut self) -> Self {
-        self.by(|packet| Some((packet.seq, packet.ack, packet.shape(), packet.len, packet.ip_id, packet.timestamp)));
+        let exact = |packet: &Observed| Some((packet.seq, packet.ack, packet.shape(), packet.len, packet.ip_id, packet.timestamp));
+        self.by_only(exact);
+        self.by(exact);
         self.by(|packet| Some((packet.seq, packet.ack, packet.shape(), packet.len, 0, 0)));
         self.by(|packet| (packet.len > 0).then(|| (packet.seq, 0, u8::from(packet.is_reset()), packet.len, 0, 0)));
         self.merged();
@@ -256,7 +262,26 @@ impl Matching<'_> {
         self
     }
 
-    /// Pairs packets of the same kind: each received one with the last that was sent before it.
+    /// Pairs packets of which either capture holds one of the kind: they tell how long the way takes.
+    fn by_only(&mut self, kind: impl Fn(&Observed) -> Option<Kind>) {
+        let only = |packets: &[Judged]| {
+            let mut only: HashMap<Kind, Option<usize>> = HashMap::new();
+            for (at, kind) in packets.iter().enumerate().filter_map(|(at, judged)| Some((at, kind(&judged.packet)?))) {
+                only.entry(kind).and_modify(|at| *at = None).or_insert(Some(at));
+            }
+            only
+        };
+        let Way { sent, received, .. } = &mut self.way;
+        let there = only(received);
+        for (kind, at) in only(sent).into_iter().filter_map(|(kind, at)| Some((kind, at?))) {
+            let peer = there.get(&kind).copied().flatten();
+            if let Some(peer) = peer.filter(|&peer| may_arrive(&sent[at], &received[peer], Span::ZERO)) {
+                pair(&mut sent[at], &mut received[peer]);
+            }
+        }
+    }
+
+    /// Pairs packets of the same kind.
     fn by(&mut self, kind: impl Fn(&Observed) -> Option<Kind>) {
         let mut open: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, sent) in self.way.sent.iter().enumerate().filter(|(_, sent)| sent.peer.is_none()) {
@@ -264,11 +289,10 @@ impl Matching<'_> {
                 open.entry(kind).or_default().push(at);
             }
         }
+        let base = self.way.fastest().unwrap_or(Span::ZERO);
         for received in self.way.received.iter_mut().filter(|received| received.peer.is_none()) {
             let Some(candidates) = kind(&received.packet).and_then(|kind| open.get_mut(&kind)) else { continue };
-            let sent = &self.way.sent;
-            let fits = |&at: &usize| sent[at].at <= received.at + CLOCK_SLACK && sent[at].packet.may_be(&received.packet);
-            let Some(place) = candidates.iter().rposition(fits) else { continue };
+            let Some(place) = likeliest(candidates, &self.way.sent, received, base) else { continue };
             let at = candidates.remove(place);
             pair(&mut self.way.sent[at], received);
         }
@@ -307,7 +331,7 @@ impl Matching<'_> {
             let same_packet = |sent: &Judged| {
                 let id = sent.packet.ip_id == received.packet.ip_id && (sent.packet.ip_id != 0 || known.ttl == Some(received.packet.ttl));
                 let delay = received.at - sent.at;
-                sent.fate.is_none() && id && delay + CLOCK_SLACK >= base && delay <= base + REPLACED_WITHIN
+                sent.fate.is_none() && id && delay + CLOCK_SLACK >= base && delay <= base + USUAL_WITHIN
             };
             let there = known.sent.get(&received.packet.seq).into_iter().flatten();
             if let Some(&at) = there.into_iter().find(|&&at| same_packet(&sent[at])) {
@@ -353,6 +377,19 @@ impl Matching<'_> {
     }
 }
 
+/// Which of several equal packets a received one is: the first of those that came the usual way, or else the last that was sent long enough before.
+fn likeliest(candidates: &[usize], sent: &[Judged], received: &Judged, base: Span) -> Option<usize> {
+    let may = |at: usize, base: Span| may_arrive(&sent[at], received, base);
+    let usual = candidates.iter().position(|&at| may(at, base) && received.at - sent[at].at <= base + USUAL_WITHIN);
+    let last = |base: Span| candidates.iter().rposition(|&at| may(at, base));
+    usual.or_else(|| last(base)).or_else(|| last(Span::ZERO))
+}
+
+/// Whether one may be the other after a way of this length at the least.
+fn may_arrive(sent: &Judged, received: &Judged, base: Span) -> bool {
+    received.at - sent.at + CLOCK_SLACK >= base && sent.packet.may_be(&received.packet)
+}
+
 fn pair(sent: &mut Judged, received: &mut Judged) {
     let delay = Some(received.at - sent.at);
     (sent.peer, received.peer) = (Some(received.packet.number), Some(sent.packet.number));
@@ -391,6 +428,9 @@ fn copies(packets: &mut [Judged]) {
         let before = before.filter(|&before| packet.time - packets[before].packet.time <= COPY_WINDOW);
         if let Some(before) = before {
             let (one, other) = (packets[before], packets[at]);
+            if one.peer.is_some() && other.peer.is_some() {
+                continue; // both were received: they are two
+            }
             let known = if one.peer.is_some() { one } else { other };
             for place in [before, at] {
                 (packets[place].fate, packets[place].peer, packets[place].delay) = (known.fate, known.peer, known.delay);

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::capture::{FileReport, Inventory, Source, SourceReader};
-use crate::flow::Timeouts;
+use crate::flow::{Tcp, Timeouts};
 use crate::model::rows::FlowRow;
-use crate::model::{FileId, FlowKey, Protocol, Timestamp};
+use crate::model::{FileId, FlowKey, PacketNumber, Protocol, Timestamp};
 use crate::packet::Fragments;
 use crate::pipeline::{Decoded, Rows};
 use crate::service::Catalog;
-use crate::shard::{Over, SHARDS, Shard};
+use crate::shard::{Conversation, Over, SHARDS, Shard};
 
 use super::observed::Observed;
 
@@ -102,8 +102,9 @@ fn read_source(source: &Source, catalog: &Catalog, round_bytes: usize, on_round:
 }
 
 /// Gives every flow its packets: flows of one key follow each other.
-fn connections(mut ended: Vec<crate::shard::Conversation>, rows: &Rows<'_>, kept: &mut Kept) -> Vec<Connection> {
+fn connections(mut ended: Vec<Conversation>, rows: &Rows<'_>, kept: &mut Kept) -> Vec<Connection> {
     ended.retain(|conversation| matches!(conversation.flow.key.protocol, Protocol::TCP | Protocol::UDP));
+    retain_beginnings(&mut ended);
     ended.sort_by_key(|conversation| std::cmp::Reverse(conversation.flow.first_packet));
     let marks = ended.iter().map(|conversation| {
         let tcp = conversation.flow.tcp.as_ref();
@@ -127,6 +128,17 @@ fn connections(mut ended: Vec<crate::shard::Conversation>, rows: &Rows<'_>, kept
         Connection { row, client, isn, random, packets }
     })
     .collect()
+}
+
+/// A connection that goes on after a reset, or after a long silence, is still the connection that the other end captured: what has no handshake of its own
+/// belongs to the flow of the same ends before it.
+fn retain_beginnings(ended: &mut Vec<Conversation>) {
+    let mut first: HashMap<FlowKey, PacketNumber> = HashMap::new();
+    for flow in ended.iter().map(|conversation| &conversation.flow) {
+        first.entry(flow.key).and_modify(|first| *first = flow.first_packet.min(*first)).or_insert(flow.first_packet);
+    }
+    let begins = |tcp: &Box<Tcp>| tcp.handshake.syn.is_some() || tcp.handshake.syn_ack.is_some();
+    ended.retain(|Conversation { flow, .. }| flow.tcp.as_ref().is_none_or(begins) || first[&flow.key] == flow.first_packet);
 }
 
 /// Whether the row found the client at the other end, by the address of a service.
