@@ -127,5 +127,7 @@ fn form(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord], send
     if peer().any(|record| record.flags.has(TcpFlags::ACK) && near(record.ack, reset.seq)) && (!has_ack || acknowledges_sent) {
         return Form::ReplyToAck;
     }
-    if own_fin { Form::Unknown } else { Form::Nonconforming }
+    // What is lost on the way may have been followed by more that was lost.
+    let lost = view.tcp.sides[reset.sender].lacks_bytes() && sender_next.is_some_and(|next| reset.seq.is_after(next));
+    if own_fin || lost { Form::Unknown } else { Form::Nonconforming }
 }

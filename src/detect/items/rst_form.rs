@@ -76,6 +76,13 @@ mod tests {
     }
 
     #[test]
+    fn where_the_network_lost_bytes_it_may_have_lost_the_last_ones_too() {
+        // As over a path that loses its large packets: small ones come through, and those behind the last of them do not.
+        let lossy = answered().server_data(1_400).unheard().missed().server_data(300).unheard().ack_from_client();
+        assert_eq!(lossy.rst_from_server().seq(2_800).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
     fn a_refusal_has_the_form_that_answers_a_syn() {
         assert_eq!(Trace::at_client().syn().refused().shows(observe, ServerToClient), None);
     }

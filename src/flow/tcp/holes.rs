@@ -49,6 +49,11 @@ impl Holes {
         }
     }
 
+    /// Whether bytes are missing that the peer lacks as well, as far as is known.
+    pub fn is_waiting(&self) -> bool {
+        self.ranges.iter().flatten().any(|hole| !hole.acknowledged)
+    }
+
     /// Takes `from..to` out of the holes.
     pub fn fill(&mut self, from: SeqNumber, to: SeqNumber) -> Filled {
         let mut filled = Filled::default();

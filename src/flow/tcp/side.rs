@@ -141,6 +141,11 @@ impl TcpSide {
         self.rare.as_ref().map_or(0, |rare| rare.spurious_retransmits)
     }
 
+    /// Whether bytes that it sent were lost on the way and did not come again.
+    pub fn lacks_bytes(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.holes.is_waiting())
+    }
+
     pub fn keep_alives(&self) -> u32 {
         self.rare.as_ref().map_or(0, |rare| rare.keep_alives)
     }
