@@ -133,8 +133,9 @@ class Packets(unittest.TestCase):
             self.assertIsNone(packets.parse(raw))
 
     def test_timestamps_and_sequence_numbers(self):
-        self.assertEqual(packets.timestamp_of(packets.timestamp_option(12345, 6)), 12345)
-        self.assertIsNone(packets.timestamp_of(b"\x08"))
+        self.assertEqual(packets.option_of(packets.timestamp_option(12345, 6), 8), (12345).to_bytes(4, "big") + (6).to_bytes(4, "big"))
+        self.assertIsNone(packets.option_of(b"\x08", 8))
+        self.assertIsNone(packets.option_of(b"\x01\x01\x00\x03\x03\x07", 3))
         self.assertEqual(packets.after(5, 0xFFFFFFFE), 7)
         self.assertEqual(packets.after(0xFFFFFFFE, 5), -7)
         self.assertEqual(packets.flag_letters(0x12), "SA")
@@ -376,6 +377,15 @@ class Translation(unittest.TestCase):
 
     def test_places(self):
         self.assertEqual(read_places(["ns1:eth0=client", "server=ns2:eth0"]), {"client": "ns1:eth0", "server": "ns2:eth0"})
+
+    def test_a_copied_window_is_what_later_segments_would_say(self):
+        """RFC 7323 section 2.2: the window of a SYN is never scaled."""
+        side = Side()
+        syn = packets.build_tcp("10.0.0.1", 1, "192.0.2.1", 2, 3, 4, packets.SYN, window=65160, options=b"\x01\x03\x03\x0a")
+        side.see(syn)
+        self.assertEqual(side.window, 65160 >> 10)
+        side.see(packets.build_tcp("10.0.0.1", 1, "192.0.2.1", 2, 4, 4, packets.ACK, window=70))
+        self.assertEqual(side.window, 70)
 
     def test_sides_remember(self):
         side = Side()

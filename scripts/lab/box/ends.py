@@ -8,7 +8,7 @@ Flow acts, read from the wishes:
   own_reset   `reset_after_s`: seconds without payload after the server's last word (default 2)
   vanished    `vanish_after_s`: seconds after the flow's first packet (default 1.5)
 """
-from . import packets
+from .forge import Forger
 from .packets import ACK, FIN, RST
 
 
@@ -38,12 +38,18 @@ def number(wish, word, default):
     return default if value is None else float(value)
 
 
+def draw_appliance(random):
+    """How a device's own resets look: drawn from the same words as a censor's, so that no single field tells one from the other."""
+    return {"ttl": random.choice(("copy", "fixed:128", "fixed:255")), "ipid": random.choice(("zero", "copy", "random", "fixed")),
+            "window": random.choice(("zero", "zero", "copy", "copy", "random")), "options": random.random() < 0.3}
+
+
 class LoadBalancer:
     """Stands at the servers' door, sees both directions there and ends connections by resets of its own."""
 
     def __init__(self, box):
         self.box = box
-        self.ttl = box.random.choice((128, 255))
+        self.forger = Forger(draw_appliance(box.random), box.random, lambda flow: 0, "ends")
         self.last_payload = {}
 
     def see(self, flow, packet, direction, now):
@@ -83,11 +89,7 @@ class LoadBalancer:
         self.send(flow, "server", client.next_seq, server.next_seq, RST | ACK)
 
     def send(self, flow, to, seq, ack, flags):
-        server, client = (flow.mitm or flow.server_ip, flow.server_port), flow.outside
-        source, target = (server, client) if to == "client" else (client, server)
-        ttl = self.ttl if to == "client" else self.ttl - 1
-        made = packets.build_tcp(*source, *target, seq, ack if flags & ACK else 0, flags, ttl=ttl, ipid=0)
-        self.box.from_door(flow, made, to)
+        self.box.from_door(flow, self.forger.segment(flow, to, seq, ack, flags), to)
 
     def after_reset(self, flow, packet, direction, now):
         self.box.log.packet("own_reset", flow, packet, direction, now, reason="swallowed")

@@ -14,7 +14,7 @@ class Side:
     """What was last seen from one end, as the box sees it."""
 
     def __init__(self):
-        self.ttl, self.ipid, self.df, self.window = 64, 0, True, 0
+        self.ttl, self.ipid, self.df, self.window, self.scale = 64, 0, True, 0, 0
         self.next_seq = self.ack = self.timestamp = None
         self.packets = self.bytes = 0
 
@@ -25,7 +25,10 @@ class Side:
         self.bytes += len(packet.payload)
         if packet.protocol != "tcp":
             return
-        self.window = packet.window
+        if packet.flags & packets.SYN:
+            self.scale = packet.window_scale()
+        # As its later segments would say it: the window of a SYN is never scaled (RFC 7323 section 2.2).
+        self.window = packet.window >> self.scale if packet.flags & packets.SYN else packet.window
         self.timestamp = packet.timestamp() or self.timestamp
         if self.next_seq is None or packets.after(packet.end, self.next_seq) > 0:
             self.next_seq = packet.end

@@ -12,13 +12,15 @@ PAGE = "<html><head><title>Access denied</title></head><body>Access to this site
 
 
 class Forger:
-    def __init__(self, rule, random, hops_of):
-        self.rule, self.random, self.hops_of = rule, random, hops_of
+    """Imitates the ends of a flow, as they look from where it stands (`sides`: at the box, `ends`: at the servers' door)."""
+
+    def __init__(self, rule, random, hops_of, place="sides"):
+        self.rule, self.random, self.hops_of, self.place = rule, random, hops_of, place
         self.far_ttl = random.choice((64, 128, 255)) - random.randint(1, 6)
         self.fixed_ipid = random.randint(1, 65535)
 
     def side(self, flow, to):
-        return flow.sides["s2c" if to == "client" else "c2s"]
+        return getattr(flow, self.place)["s2c" if to == "client" else "c2s"]
 
     def ttl(self, flow, to):
         word = str(self.rule.get("ttl", "copy"))
@@ -52,7 +54,8 @@ class Forger:
         return packets.timestamp_option(mine.timestamp, other.timestamp or 0)
 
     def segment(self, flow, to, seq, ack, flags, payload=b""):
-        server, client = (flow.server_ip, flow.server_port), flow.outside
+        address = flow.mitm if self.place == "ends" and flow.mitm else flow.server_ip
+        server, client = (address, flow.server_port), flow.outside
         source, target = (server, client) if to == "client" else (client, server)
         window = 29200 if payload else self.window(flow, to)
         return packets.build_tcp(*source, *target, seq, ack if flags & ACK else 0, flags, window=window,

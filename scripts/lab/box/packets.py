@@ -104,7 +104,13 @@ class Packet:
 
     def timestamp(self):
         """The sender's TCP timestamp, or None."""
-        return timestamp_of(self.options)
+        body = option_of(self.options, 8)
+        return struct.unpack_from("!I", body)[0] if body and len(body) == 8 else None
+
+    def window_scale(self):
+        """The shift that a SYN offers for the windows of later segments (RFC 7323 section 2.2)."""
+        body = option_of(self.options, 3)
+        return min(body[0], 14) if body else 0
 
     def set_ttl(self, ttl):
         self.ttl = ttl
@@ -196,7 +202,8 @@ def parse(raw):
         return None
 
 
-def timestamp_of(options):
+def option_of(options, wanted):
+    """The body of a TCP option, or None."""
     at = 0
     while at < len(options) and options[at] != 0:
         if options[at] == 1:
@@ -204,8 +211,8 @@ def timestamp_of(options):
             continue
         if at + 1 >= len(options) or options[at + 1] < 2:
             return None
-        if options[at] == 8 and at + 10 <= len(options):
-            return struct.unpack_from("!I", options, at + 2)[0]
+        if options[at] == wanted:
+            return options[at + 2:at + options[at + 1]]
         at += options[at + 1]
     return None
 
