@@ -4,7 +4,7 @@
 //! their bytes. What is left was dropped or injected, unless a capture failed to record it: then an end acknowledges what it was never seen to get, or goes
 //! on behind what it was never seen to send.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::clock::Clock;
@@ -20,11 +20,11 @@ use crate::packet::TcpFlags;
 const CLOCK_SLACK: Span = Span::from_millis(2);
 /// A packet that takes so much longer than the fastest one of its direction was held back (by design: four times what jitter of real paths adds).
 const LATE: Span = Span::from_millis(200);
-/// A packet, or what replaces it, comes when the fastest would have come, give or take this (by design).
+/// What replaces a packet without an identification comes when that would have come, give or take this (by design).
 const USUAL_WITHIN: Span = Span::from_millis(50);
 /// Copies of a packet follow it within this, as in `flow/copies.rs`.
 const COPY_WINDOW: Span = Span::from_millis(1);
-/// What was sent so shortly before a capture ended may have arrived after it.
+/// No packet is on its way for longer than this (by design): what was sent so shortly before a capture ended may have arrived after it.
 const ON_ITS_WAY: Span = Span::from_secs(1);
 
 /// One packet of one capture, judged; none: nothing can be said.
@@ -53,8 +53,8 @@ struct Known {
     ttl: Option<u8>,
     /// The fastest way of this direction through the network.
     base: Option<Span>,
-    /// Sequence numbers of what was received.
-    received: HashSet<u32>,
+    /// Stretches of the stream that the receiver's capture holds.
+    received: Stretches,
     /// What was sent with payload, by sequence number.
     sent: HashMap<u32, Vec<usize>>,
     /// How far the sender got in its stream.
@@ -145,7 +145,7 @@ impl Way {
         self.known = Known {
             ttl: first.filter(|first| ttls.all(|ttl| ttl == *first)),
             base: self.fastest(),
-            received: self.received.iter().map(|received| received.packet.seq).collect(),
+            received: Stretches::of(&self.received),
             sent,
             highest: highest(self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.packet.next_seq())),
             last_arrived: self.sent.iter().filter(|sent| sent.peer.is_some()).map(|sent| sent.at).max(),
@@ -187,10 +187,44 @@ impl Way {
 struct Answers(Option<u32>);
 
 impl Answers {
-    /// The receiver acknowledged its bytes, and its capture holds no packet that brought them.
+    /// The receiver acknowledged its bytes, and its capture holds no packets that brought them.
     fn has_arrived(&self, packet: &Observed, way: &Way) -> bool {
         let end = packet.next_seq();
-        end != packet.seq && !way.known.received.contains(&packet.seq) && self.0.is_some_and(|ack| !before(ack, end))
+        end != packet.seq && self.0.is_some_and(|ack| !before(ack, end)) && !way.known.received.cover(packet)
+    }
+}
+
+/// Stretches of a stream, in order and apart from each other: offsets from its first byte known.
+#[derive(Default)]
+struct Stretches {
+    from: u32,
+    parts: Vec<(i32, i32)>,
+}
+
+impl Stretches {
+    fn of(packets: &[Judged]) -> Self {
+        let from = packets.first().map_or(0, |first| first.packet.seq);
+        let mut all: Vec<_> = packets.iter().map(|judged| Self::offsets(from, &judged.packet)).collect();
+        all.sort_unstable();
+        let mut parts: Vec<(i32, i32)> = Vec::new();
+        for (start, end) in all {
+            match parts.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => parts.push((start, end)),
+            }
+        }
+        Self { from, parts }
+    }
+
+    fn offsets(from: u32, packet: &Observed) -> (i32, i32) {
+        let start = packet.seq.wrapping_sub(from) as i32;
+        (start, start.saturating_add(packet.next_seq().wrapping_sub(packet.seq) as i32))
+    }
+
+    fn cover(&self, packet: &Observed) -> bool {
+        let (start, end) = Self::offsets(self.from, packet);
+        let behind = self.parts.partition_point(|&(first, _)| first <= start);
+        behind.checked_sub(1).is_some_and(|at| end <= self.parts[at].1)
     }
 }
 
@@ -275,7 +309,7 @@ impl Matching<'_> {
         let there = only(received);
         for (kind, at) in only(sent).into_iter().filter_map(|(kind, at)| Some((kind, at?))) {
             let peer = there.get(&kind).copied().flatten();
-            if let Some(peer) = peer.filter(|&peer| may_arrive(&sent[at], &received[peer], Span::ZERO)) {
+            if let Some(peer) = peer.filter(|&peer| may_arrive(&sent[at], &received[peer])) {
                 pair(&mut sent[at], &mut received[peer]);
             }
         }
@@ -329,12 +363,13 @@ impl Matching<'_> {
         let base = known.base.unwrap_or(Span::ZERO);
         for received in received.iter_mut().filter(|received| received.fate.is_none()) {
             let same_packet = |sent: &Judged| {
-                let id = sent.packet.ip_id == received.packet.ip_id && (sent.packet.ip_id != 0 || known.ttl == Some(received.packet.ttl));
-                let delay = received.at - sent.at;
-                sent.fate.is_none() && id && delay + CLOCK_SLACK >= base && delay <= base + USUAL_WITHIN
+                let is_named = sent.packet.ip_id != 0;
+                let id = sent.packet.ip_id == received.packet.ip_id && (is_named || known.ttl == Some(received.packet.ttl));
+                let (delay, within) = (received.at - sent.at, if is_named { ON_ITS_WAY } else { USUAL_WITHIN });
+                sent.fate.is_none() && id && delay + CLOCK_SLACK >= base && delay <= base + within
             };
-            let there = known.sent.get(&received.packet.seq).into_iter().flatten();
-            if let Some(&at) = there.into_iter().find(|&&at| same_packet(&sent[at])) {
+            let mut there = known.sent.get(&received.packet.seq).into_iter().flatten();
+            if let Some(&at) = there.find(|&&at| same_packet(&sent[at])) {
                 pair(&mut sent[at], received);
                 (sent[at].fate, received.fate) = (Some(Fate::Rewritten), Some(Fate::Rewritten));
             }
@@ -377,17 +412,16 @@ impl Matching<'_> {
     }
 }
 
-/// Which of several equal packets a received one is: the first of those that came the usual way, or else the last that was sent long enough before.
+/// Which of several equal packets a received one is: the one that came closest to the usual way.
 fn likeliest(candidates: &[usize], sent: &[Judged], received: &Judged, base: Span) -> Option<usize> {
-    let may = |at: usize, base: Span| may_arrive(&sent[at], received, base);
-    let usual = candidates.iter().position(|&at| may(at, base) && received.at - sent[at].at <= base + USUAL_WITHIN);
-    let last = |base: Span| candidates.iter().rposition(|&at| may(at, base));
-    usual.or_else(|| last(base)).or_else(|| last(Span::ZERO))
+    let apart = |at: usize| ((received.at - sent[at].at).0 - base.0).abs();
+    let may = candidates.iter().enumerate().filter(|&(_, &at)| may_arrive(&sent[at], received));
+    may.min_by_key(|&(_, &at)| apart(at)).map(|(place, _)| place)
 }
 
-/// Whether one may be the other after a way of this length at the least.
-fn may_arrive(sent: &Judged, received: &Judged, base: Span) -> bool {
-    received.at - sent.at + CLOCK_SLACK >= base && sent.packet.may_be(&received.packet)
+/// Whether one may be the other on its arrival.
+fn may_arrive(sent: &Judged, received: &Judged) -> bool {
+    received.at - sent.at + CLOCK_SLACK >= Span::ZERO && sent.packet.may_be(&received.packet)
 }
 
 fn pair(sent: &mut Judged, received: &mut Judged) {

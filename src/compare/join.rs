@@ -97,10 +97,13 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Nothing that no NAT changes speaks against it: the initial sequence numbers, the server or the client.
+/// Nothing that no NAT changes speaks against it: the initial sequence numbers, and an end, the hello or the SYN itself. On a connection that was led to another
+/// server behind a NAT both ends differ.
 fn agree(one: &Connection, other: &Connection) -> bool {
     let differ = |one: Option<u32>, other: Option<u32>| one.zip(other).is_some_and(|(one, other)| one != other);
     let same_end = one.row.server_ip == other.row.server_ip || one.row.client_ip == other.row.client_ip;
     let same_random = one.random.is_some() && one.random == other.random;
-    one.row.protocol == other.row.protocol && !differ(one.isn, other.isn) && (same_end || same_random)
+    let syn = |connection: &Connection| connection.packets.first().filter(|first| Some(first.seq) == connection.isn).map(|syn| (syn.seq, syn.ip_id));
+    let same_syn = syn(one).is_some_and(|(_, ip_id)| ip_id != 0) && syn(one) == syn(other);
+    one.row.protocol == other.row.protocol && !differ(one.isn, other.isn) && (same_end || same_random || same_syn)
 }
