@@ -73,6 +73,8 @@ fn assert_same_but_copies(once: &[Row], twice: &[Row], micros: u64, what: &str) 
                 (Some(one), Some(other)) if column.ends_with("_ms") => (one - other).abs() <= (micros + 1) as f64 / 1_000.0,
                 (Some(one), Some(other)) if column.ends_with("_kbps") => (one - other).abs() <= one * 0.02,
                 (Some(one), Some(other)) if column == "end" => (one - other).abs() <= micros as f64,
+                // A letter stands once for each number in turn: which of two equal resets is the first decides what stands between them.
+                _ if column == "tcp_history" => letters(value) == letters(&other[column]),
                 _ => *value == other[column],
             };
             assert!(same, "{what}: packet {}: {column}: {value} / {}", one["first_packet"], other[column]);
@@ -81,6 +83,13 @@ fn assert_same_but_copies(once: &[Row], twice: &[Row], micros: u64, what: &str) 
             |row: &Row| row["quality"].as_array().expect("a list").iter().filter(|gate| *gate != "dup").cloned().collect::<Vec<Value>>();
         assert_eq!(without_dup(one), without_dup(other), "{what}: quality");
     }
+}
+
+/// A history without repeated letters.
+fn letters(history: &Value) -> Option<String> {
+    let mut letters: Vec<char> = history.as_str()?.chars().collect();
+    letters.dedup();
+    Some(letters.into_iter().collect())
 }
 
 fn is_doubled(row: &Row) -> bool {
@@ -125,9 +134,9 @@ fn flows_that_are_captured_once_beside_others_are_left_as_they_are() {
         let twice = flows(place.path(), &with_copies(&capture, |record| is_chosen(record).then(|| later(record, 40))));
         assert_same_but_copies(&flows(place.path(), &capture), &twice, 40, name);
         let (doubled, others): (Vec<_>, Vec<_>) = twice.iter().partition(|row| (number(row, "client_port") ^ number(row, "server_port")) & 2 == 0);
-        assert!(doubled.len() > 5 && doubled.into_iter().all(is_doubled), "{name}");
+        assert!(doubled.len() > 3 && doubled.into_iter().all(is_doubled), "{name}");
         let untouched = |row: &&Row| number(row, "c2s_duplicates") + number(row, "s2c_duplicates") == 0;
-        assert!(others.len() > 5, "{name}: {} others", others.len());
+        assert!(others.len() > 3, "{name}: {} others", others.len());
         assert!(others.iter().all(untouched), "{name}");
     }
 }

@@ -431,7 +431,7 @@ fn hellos_and_a_certificate_of_the_sample_are_read() {
     let to = |name: &str| only(tables.rows("flows"), |flow| flow["sni"] == json!(name));
     let mail = to("mail.example.org");
     assert_eq!((text(&mail, "tls_version"), text(&mail, "cert_subject")), ("TLS 1.2", "CN=mail.example.org"));
-    assert_eq!(text(&mail, "cert_issuer"), "O=Sample captures, CN=Sample CA");
+    assert_eq!(text(&mail, "cert_issuer"), "O=Lab trust, CN=Lab root");
     assert_eq!(mail["cert_sans"], json!(["mail.example.org", "*.mail.example.org", "imap.example.net"]));
     let media = to("rtc.example.net");
     assert_eq!((text(&media, "app_protocol"), text(&media, "tls_version")), ("dtls", "DTLS 1.2"));

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -33,6 +33,12 @@ impl Judged {
         Verdict::from_word(text(&self.flow, "verdict")).expect("a declared word").is_interference()
     }
 
+    /// Something was done to it at the other end only: here its silence may look like another interference than it was.
+    fn is_cut_elsewhere(&self) -> bool {
+        let touched = !matches!(self.says("label"), "ok" | "unreachable");
+        touched && self.truth["observable"] == false && self.says("outcome") == "failed"
+    }
+
     /// For messages.
     fn name(&self) -> String {
         format!("{} packet {} ({})", self.file(), self.flow["first_packet"], self.says("cause"))
@@ -41,7 +47,8 @@ impl Judged {
 
 fn judged(tables: &Tables) -> Vec<Judged> {
     let mut flows: HashMap<Tuple, Vec<Row>> = HashMap::new();
-    for flow in tables.rows("flows") {
+    let has_ports = |flow: &Row| !flow["client_port"].is_null(); // an ICMP error is no flow that a client began
+    for flow in tables.rows("flows").into_iter().filter(has_ports) {
         let file = Path::new(text(&flow, "capture")).file_name().expect("a name").to_string_lossy().into_owned();
         let tuple =
             (file, text(&flow, "client_ip").into(), number(&flow, "client_port"), text(&flow, "server_ip").into(), number(&flow, "server_port"));
@@ -63,7 +70,9 @@ fn join(truth: Value, flows: &mut HashMap<Tuple, Vec<Row>>) -> Judged {
     let candidates = flows.get_mut(&tuple).unwrap_or_else(|| panic!("no flow for {tuple:?}"));
     let closest = (0..candidates.len()).min_by_key(|&at| (number(&candidates[at], "start") - start).abs());
     let flow = candidates.remove(closest.unwrap_or_else(|| panic!("too few flows for {tuple:?}")));
-    assert!((number(&flow, "start") - start).abs() < 1_000_000, "{tuple:?} began at another time");
+    // Where the first SYNs were lost, the server sees the fourth 7 s later (RFC 6298 section 2: 1 s, doubled each time).
+    let late = if word("vantage") == "server" { 8_000_000 } else { 1_000_000 };
+    assert!((number(&flow, "start") - start).abs() < late, "{tuple:?} began at another time");
     Judged { truth, flow }
 }
 
@@ -121,7 +130,7 @@ fn line(judged: &Judged) -> [String; 9] {
 
 #[test]
 fn nobody_is_accused_of_what_did_not_happen() {
-    for judged in of_samples().1.iter().filter(|judged| judged.accuses()) {
+    for judged in of_samples().1.iter().filter(|judged| judged.accuses() && !judged.is_cut_elsewhere()) {
         let verdict = text(&judged.flow, "verdict");
         let expected = judged.truth["expect"].as_array().expect("a list");
         assert!(expected.iter().any(|word| word == verdict), "{}: {verdict} is none of {expected:?}", judged.name());
@@ -150,11 +159,33 @@ fn flows_that_went_through_are_ok() {
 
 #[test]
 fn a_mechanism_is_named_as_the_lab_set_it() {
-    for judged in of_samples().1.iter().filter(|judged| judged.accuses()) {
+    for judged in of_samples().1.iter().filter(|judged| judged.accuses() && !judged.is_cut_elsewhere()) {
         let mechanism = text(&judged.flow, "mechanism");
         let expected = judged.truth["expect_mechanism"].as_array().expect("a list");
         assert!(expected.iter().any(|word| word == mechanism), "{}: {mechanism} is none of {expected:?}", judged.name());
     }
+}
+
+/// What the lab can do to a flow, and what the ends do themselves.
+#[test]
+fn the_samples_hold_every_mechanism_and_every_innocent_kind_of_the_lab() {
+    let told = of_samples().1;
+    let shown = |vantage: &str| -> BTreeSet<String> {
+        let rows = told.iter().filter(|judged| judged.says("vantage") == vantage && judged.truth["observable"] == true);
+        rows.map(|judged| judged.says("mechanism").to_string()).filter(|word| !word.is_empty()).collect()
+    };
+    let at_client = "block_page certificate cut_after_packets dns_forged dns_forged_nxdomain dns_no_answer dns_refused first_payload_unacked \
+                     hello_acked_then_silent hello_unacked icmp_unreachable initial_unanswered media_cut policing random_loss redirect request_unacked \
+                     residual rst_from_server_side rst_replaces_answer shaping stun_unanswered syn_rst syn_unanswered volume_freeze";
+    let missing: Vec<_> = at_client.split_whitespace().filter(|word| !shown("client").contains(*word)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(shown("server").contains("rst_from_client_side"));
+    let innocent = told.iter().filter(|judged| matches!(judged.says("label"), "ok" | "unreachable"));
+    let causes: BTreeSet<&str> = innocent.map(|judged| judged.says("cause")).collect();
+    let benign = "abort alert close_unread closed_port crash dead gone hung idle_push idle_rst long_poll not_picked_up outage own_reset plain pmtu \
+                  poll_give_up preconnect race reset_hello rst_close server_full server_rst server_unread slow split stop trickle upload vanished";
+    let missing: Vec<_> = benign.split_whitespace().filter(|cause| !causes.contains(cause)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
@@ -173,8 +204,10 @@ fn the_judgement_of_a_flow_agrees_with_itself() {
 
 #[test]
 fn what_the_user_got_is_what_the_client_says() {
-    // At the server a flow may look well that failed at the client; and what a client breaks off itself had worked so far.
-    let shows = |judged: &&Judged| judged.says("vantage") == "client" && !judged.says("client_says").starts_with("ConnectionAbortedError");
+    // At the server a flow may look well that failed at the client. A false answer of DNS is an answer, and a call that breaks off had one.
+    // Session tickets look like one as well (RFC 8446 section 4.6.1): over TLS 1.3 nobody sees that the client went on waiting.
+    let waited = |judged: &Judged| matches!(judged.says("cause"), "poll_give_up" | "pmtu");
+    let shows = |judged: &&Judged| judged.says("vantage") == "client" && judged.says("protocol") == "tcp" && !waited(judged);
     for judged in of_samples().1.iter().filter(shows) {
         let (seen, said) = (text(&judged.flow, "outcome"), judged.says("outcome"));
         let contradicts = matches!((seen, said), ("worked", "failed") | ("failed", "worked"));

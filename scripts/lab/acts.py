@@ -9,7 +9,7 @@ import random
 import time
 
 # Acts that need a server of our own, which decides when its socket is closed and how.
-OWN_SERVER = {"idle_rst"}
+OWN_SERVER = {"idle_rst", "reset_hello"}
 # nginx can also be set up to reset: by its status 444, and by a body that it does not read.
 NGINX_TOO = {"server_rst", "server_unread"}
 OWN_PROGRAMS = ("openssl", "gnutls")

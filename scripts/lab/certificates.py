@@ -1,7 +1,9 @@
 """Certificates for the names of a scene, from two small authorities: the one that clients trust and a foreign one.
 
-In: a folder, names, those of them whose keys are to be of one kind (GnuTLS takes the kind of key before the name), a random.Random. Out, in that folder: `ca.pem` (to be trusted), for each name `NAME.pem` (chain) and `NAME.key`,
-and in `foreign/` the same names certified by the other authority. Chains differ in length and key, as in the field.
+In: a folder, names, those of them whose keys are to be of one kind (GnuTLS takes the kind of key before the name), a random.Random,
+further names for the certificates of some, and whether all are to be short. Out, in that folder: `ca.pem` (to be trusted), for each
+name `NAME.pem` (chain) and `NAME.key`, and in `foreign/` the same names certified by the other authority. Chains differ in length and
+key, as in the field; short ones have no certificate between, and keys of elliptic curves.
 """
 import os
 import subprocess
@@ -45,12 +47,12 @@ def make_middle(folder):
     os.rename(os.path.join(folder, "middle.crt"), os.path.join(folder, "middle.pem"))
 
 
-def make_leaf(folder, name, kind, by):
+def make_leaf(folder, name, kind, by, others=()):
     """NAME.pem holds the leaf and what the client needs to reach the root."""
     key = name + ".key"
     with open(os.path.join(folder, "leaf-%s.key" % kind)) as source, open(os.path.join(folder, key), "w") as target:
         target.write(source.read())
-    sign(folder, name, key, "/CN=%s" % name[:60], "subjectAltName=DNS:%s\n" % name, by)
+    sign(folder, name, key, "/CN=%s" % name[:60], "subjectAltName=DNS:%s\n" % ",DNS:".join([name, *others]), by)
     with open(os.path.join(folder, name + ".pem"), "w") as chain:
         for part in [name + ".crt"] + ([by + ".pem"] if by != "ca" else []):
             with open(os.path.join(folder, part)) as source:
@@ -58,8 +60,9 @@ def make_leaf(folder, name, kind, by):
     os.remove(os.path.join(folder, name + ".crt"))
 
 
-def make_certificates(folder, names, alike, random):
-    common = random.choice(["ec", "rsa"])
+def make_certificates(folder, names, alike, random, also=None, short=False):
+    kinds, authorities = (["ec"], ["ca"]) if short else (["ec", "ec", "rsa"], ["ca", "middle"])
+    common = "ec" if short else random.choice(["ec", "rsa"])
     for where, subject in AUTHORITIES.items():
         place = os.path.join(folder, where)
         os.makedirs(place, exist_ok=True)
@@ -68,5 +71,5 @@ def make_certificates(folder, names, alike, random):
         for kind in ("ec", "rsa"):
             make_key(place, "leaf-%s.key" % kind, kind)
         for name in sorted(set(names)):
-            kind = common if name in alike else random.choice(["ec", "ec", "rsa"])
-            make_leaf(place, name, kind, random.choice(["ca", "middle"]))
+            kind = common if name in alike else random.choice(kinds)
+            make_leaf(place, name, kind, random.choice(authorities), (also or {}).get(name, ()))

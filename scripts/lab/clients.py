@@ -111,12 +111,12 @@ def tell_begin(wishes, start):
         os.replace(part, path)
 
 
-def main():
+def main(player=Player):
     scene, name, wishes, played, start = arguments()
     client = next(client for client in scene["clients"] if client["id"] == name)
     threading.stack_size(STACK)
     tell_begin(wishes, start)
-    Player(scene, client, wishes, start, played).run()
+    player(scene, client, wishes, start, played).run()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 import socket
 import struct
 
-TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "AAAA": 28}
+TYPES = {"A": 1, "CNAME": 5, "SOA": 6, "AAAA": 28, "OPT": 41, "HTTPS": 65}
 RESPONSE, TRUNCATED, DESIRED, AVAILABLE = 0x8000, 0x0200, 0x0100, 0x0080
 SERVFAIL, NXDOMAIN = 2, 3
 TTL = 60
@@ -12,10 +12,10 @@ def encode_name(name):
     return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
 
 
-def record(kind, data, name=b"\xc0\x0c"):
+def record(kind, data, name=b"\xc0\x0c", ttl=TTL):
     if kind in ("A", "AAAA"):
         data = socket.inet_pton(socket.AF_INET6 if ":" in data else socket.AF_INET, data)
-    return name + struct.pack("!HHIH", TYPES[kind], 1, TTL, len(data)) + data
+    return name + struct.pack("!HHIH", TYPES[kind], 1, ttl, len(data)) + data
 
 
 def soa(zone):
@@ -23,8 +23,11 @@ def soa(zone):
     return record("SOA", encode_name("ns1." + zone) + encode_name("admin." + zone) + numbers, encode_name(zone))
 
 
-def query(ident, name, kind):
-    return struct.pack("!6H", ident, DESIRED, 1, 0, 0, 0) + encode_name(name) + struct.pack("!HH", TYPES[kind], 1)
+def query(ident, name, kind, size=None):
+    """With a size, EDNS tells that an answer over UDP may be that large (RFC 6891 section 6.1.2)."""
+    option = struct.pack("!BHHIH", 0, TYPES["OPT"], size, 0, 0) if size else b""
+    head = struct.pack("!6H", ident, DESIRED, 1, 0, 0, int(bool(size)))
+    return head + encode_name(name) + struct.pack("!HH", TYPES[kind], 1) + option
 
 
 def read_name(message, at):
@@ -48,6 +51,12 @@ def response(message, answers=(), authority=(), rcode=0):
     flags = RESPONSE | DESIRED | AVAILABLE | rcode
     return (struct.pack("!2s5H", message[:2], flags, 1, len(answers), len(authority), 0) + read_query(message)[2]
             + b"".join([*answers, *authority]))
+
+
+def truncated(message):
+    """The answer to a query whose records do not fit into a datagram."""
+    flags = RESPONSE | TRUNCATED | DESIRED | AVAILABLE
+    return struct.pack("!2s5H", message[:2], flags, 1, 0, 0, 0) + read_query(message)[2]
 
 
 def read_response(message):

@@ -166,8 +166,11 @@ class Network:
 
     def start_capture(self, name, path):
         notes = os.path.join(self.work_dir, "tcpdump-%s.log" % name)
+        how = {} if name == "server" else self.scene.get("client_capture") or {}
+        precision = "nano" if how.get("nanoseconds") else "micro"
         with open(notes, "w") as errors:
-            argv = ["tcpdump", "-i", "eth0", "-s", "0", "-U", "-B", "16384", "-Z", "root", "-w", path, FILTER]
+            argv = ["tcpdump", "-i", how.get("interface", "eth0"), "--time-stamp-precision", precision, "-s", "0", "-U", "-B", "16384",
+                    "-Z", "root", "-w", path, FILTER]
             process = subprocess.Popen(["ip", "netns", "exec", self.namespace(name)] + argv, stderr=errors)
         self.captures[name] = process
         wait_until(lambda: "listening on" in read(notes), process, "tcpdump of " + name)

@@ -111,6 +111,8 @@ class Talk:
             return self.leave_waiting()
         if not self.raw.recv(1, socket.MSG_PEEK):
             return None  # opened and never used
+        if self.act == "reset_hello":
+            return self.refuse()
         if self.context:
             self.channel = self.context.wrap(self.raw, self.act == "alert" and self.wish.get("alert_by") != "client")
         else:
@@ -131,6 +133,11 @@ class Talk:
         """Takes nothing and answers nothing; the kernel still acknowledges."""
         gone_within(self.raw, PATIENCE)
         self.raw.recv(65536)
+
+    def refuse(self):
+        """Resets at the first payload, as a proxy does that rejects a connection by what its hello says."""
+        time.sleep(random.uniform(0, 0.003))
+        self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
 
     def read_request(self):
         """The head, and the body unless the act leaves it unread; b"" where the client ended."""

@@ -13,6 +13,8 @@ import acts
 import dns
 
 SLOW = (2.2, 3.4)
+LIFETIMES = [30, 60, 120, 300]  # seconds
+IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2  # <linux/in.h>: with it the kernel sends datagrams with IPID 0
 
 
 class Resolver:
@@ -38,9 +40,10 @@ class Resolver:
         if name not in self.zone:
             return pause, dns.response(message, authority=[dns.soa(zone_of(name))], rcode=dns.NXDOMAIN)
         found = [address for address in self.zone[name] if (":" in address) == (kind == "AAAA") and kind in ("A", "AAAA")]
-        random.shuffle(found)
+        found = random.sample(found, random.randint(1, len(found))) if found else []
+        ttl = random.Random(name).choice(LIFETIMES)
         authority = [] if found else [dns.soa(zone_of(name))]
-        return pause, dns.response(message, [dns.record(kind, address) for address in found], authority)
+        return pause, dns.response(message, [dns.record(kind, address, ttl=ttl) for address in found], authority)
 
 
 def zone_of(name):
@@ -49,6 +52,8 @@ def zone_of(name):
 
 def bind(address):
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    if ":" not in address and random.Random(address).random() < 0.5:
+        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
     sock.bind((address, 53))
     return sock
 

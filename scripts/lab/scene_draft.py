@@ -13,11 +13,17 @@ QUIC_PROGRAMS = ["caddy"]
 TTLS = [64, 64, 64, 128, 255]
 PORTS = {"tls": 443, "idle_open": 443, "race": 443, "quic": 443, "browser": 443, "http": 80, "dns": 53, "stun": 3478, "raw": 5222}
 RAW = {"noise": 4, "mtproto": 4, "random": 2, "ssh": 1}
+PAGE_TITLES = ["Access denied", "Access restricted", "Доступ ограничен", "Erişim engellendi", "Notice"]
+PAGE_SENTENCES = [
+    "Access to this site is restricted.", "This page has been blocked by order of the regulator.", "Доступ к ресурсу ограничен по решению суда.",
+    "The resource is listed in the unified register of prohibited information.", "Bu siteye erişim mahkeme kararı ile engellenmiştir.",
+    "If you believe that this is an error, contact your provider and quote the number of this notice.",
+]
 CLOSED = [8443, 8444, 5223, 4433, 993]
 
 # How often a client does what. Nothing of this depends on the name or on the censor.
 ACTS = {
-    "plain": 24, "abort": 4, "close_unread": 3, "rst_close": 3, "server_rst": 3, "server_unread": 2, "idle_rst": 2, "own_reset": 2,
+    "plain": 24, "abort": 4, "close_unread": 3, "rst_close": 3, "server_rst": 3, "server_unread": 2, "idle_rst": 2, "own_reset": 2, "reset_hello": 3,
     "alert": 2, "hung": 2, "slow": 3, "long_poll": 3, "poll_give_up": 3, "idle_push": 2, "upload": 3, "trickle": 3, "bulk": 3,
     "stop": 3, "split": 5, "no_sni": 2, "vanished": 1,
 }
@@ -138,7 +144,9 @@ class Draft:
     def tls_flow(self, client, act=None, name=None, **more):
         act = act or weighted(self.random, ACTS)
         name = name or self.random.choice(self.names)
-        server = self.some_server(name, act=act) or self.some_server(name)
+        server = self.some_server(name, act=act)
+        if server is None:  # no program at hand that does its part
+            act, server = "plain", self.some_server(name)
         more = dict(self.details(act), tls=self.random.choice(["1.2", "1.3", "1.3"]), **more)
         return self.flow(client, "tls", act, name, server["ip"], **more)
 
@@ -183,6 +191,14 @@ class Draft:
         name = name or self.random.choice(server["names"])
         server = self.some_server(name, "caddy") or server
         return self.flow(client, "quic", "plain", name, server["ip"], size=self.random.randint(2000, 60000))
+
+    def page_words(self):
+        """A block page: its status, text and place."""
+        choose = self.chooser
+        sentences = choose.sample(PAGE_SENTENCES, choose.randint(1, len(PAGE_SENTENCES)))
+        page = "<html><head><title>%s</title></head><body><p>%s</p></body></html>" % (choose.choice(PAGE_TITLES), "</p><p>".join(sentences))
+        place = "http://%s/%s" % (names.made_up(choose), choose.choice(["", "blocked", "stop.html", "?id=%d" % choose.randint(1, 99999)]))
+        return {"page": page, "location": place, "status": choose.choice(["403 Forbidden", "200 OK", "451 Unavailable For Legal Reasons"])}
 
     def dns_flow(self, client, act=None, name=None):
         act = act or weighted(self.random, {"plain": 20, "gone": 1, "slow": 1, "dead": 1})

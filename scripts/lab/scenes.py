@@ -427,9 +427,8 @@ def quic_browser(draft):
 @family("http-page", "http-redirect", "http-drop")
 def http(draft):
     web(draft)
-    more = {} if draft.family == "http-drop" else {"to": draft.chooser.choice(["client", "both"]), "swallow": True,
-                                                   "delay_ms": [0.3, 5.0], "ttl": draft.reset_words("client")["ttl"]}
-    draft.set_censor(draft.family.replace("-", "_"), "http_host", **more)
+    looks = dict(draft.reset_words(draft.chooser.choice(["client", "both"])), swallow=True, **draft.page_words())
+    draft.set_censor(draft.family.replace("-", "_"), "http_host", **({} if draft.family == "http-drop" else looks))
 
 
 @family("dns-forge", "dns-forge-swallow", "dns-nxdomain", "dns-refuse", "dns-drop")
@@ -439,7 +438,8 @@ def dns(draft):
     more = {"swallow": draft.family != "dns-forge", "delay_ms": [0.3, 2.0], "ttl": draft.reset_words("client")["ttl"],
             "ipid": draft.chooser.choice(["zero", "random", "fixed"])}
     if action == "dns_forge":
-        more["forged_ips"] = [names.draw_address(draft.chooser, ["10.10.0.0/16", "127.0.0.0/24", "93.46.8.0/24", "59.24.3.0/24"])]
+        more["forged_ips"] = [names.draw_address(draft.chooser, ["10.10.0.0/16", "127.0.0.0/24", "93.46.8.0/24", "59.24.3.0/24"])
+                              for _ in range(draft.chooser.randint(1, 3))]
     draft.set_censor(action, "dns_name", **({} if action == "dns_drop" else more))
 
 

@@ -18,6 +18,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 LATE, SLOW_KBPS = 6.0, 250
 KEEPS_OPEN = {"idle_rst", "own_reset", "server_rst", "server_unread"}
 POSTS = {"upload": None, "server_unread": 90000}  # bytes; None: the flow's size
+MANY_PROTOCOLS = ["x-app-%04d" % number for number in range(170)]  # make a hello larger than a packet
 
 
 class Stopped(Exception):
@@ -66,7 +67,7 @@ class Session:
         return took - usual > LATE or (size > 30000 and not usual and size * 8 / 1000 / took < SLOW_KBPS and took > 3)
 
     def open(self):
-        self.sock = open_socket(self.address, self.flow["server_ip"])
+        self.sock = open_socket(self.address, self.flow["server_ip"], port=self.flow.get("from_port", 0))
         self.port = self.sock.getsockname()[1]
         self.prepare()
         acts.tell(self.wishes, self.flow, self.address, self.port)
@@ -97,7 +98,7 @@ class Session:
     def turns(self):
         """Some connections carry more than one request; True for the last."""
         many = self.act == "plain" and self.flow.get("size", 0) < 20000 and self.flow.get("program") is not None
-        count = random.choice([1, 1, 1, 2, 3]) if many else 1
+        count = self.flow.get("requests") or (random.choice([1, 1, 1, 2, 3]) if many else 1)
         return [number == count - 1 for number in range(count)]
 
     # TLS
@@ -162,8 +163,8 @@ class Session:
     # HTTP
 
     def request(self, close):
-        size = POSTS.get(self.act, 0)
-        body = os.urandom(self.flow["size"] if size is None else size) if self.act in POSTS else b""
+        size = self.flow.get("post", POSTS.get(self.act, 0))
+        body = os.urandom(self.flow["size"] if size is None else size) if size != 0 else b""
         path = "/limited" if self.act == "server_unread" else "/"
         lines = ["%s %s HTTP/1.1" % ("POST" if body else "GET", path), "Host: " + self.flow["name"], "User-Agent: app/4.2",
                  "Accept: */*", "Connection: " + ("close" if close else "keep-alive")]
@@ -258,9 +259,11 @@ def describe(error):
     return "%s: %s" % (type(error).__name__, error)
 
 
-def open_socket(address, server, kind=socket.SOCK_STREAM):
+def open_socket(address, server, kind=socket.SOCK_STREAM, port=0):
     sock = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, kind)
-    sock.bind((address, 0))
+    if port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((address, port))
     if kind == socket.SOCK_STREAM:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -274,7 +277,7 @@ def make_context(flow, wishes):
         context.load_verify_locations(os.path.join(wishes, "ca.pem"))
     if flow.get("tls") == "1.2":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["http/1.1"] + (MANY_PROTOCOLS if flow.get("split") == "large" else []))
     return context
 
 
@@ -296,7 +299,11 @@ def cut(data, places):
 
 
 def split(hello, name, how):
-    """The hello in TCP pieces (cut in the name, or anywhere) or as several TLS records."""
+    """The hello in TCP pieces (cut in the name, after the first byte, anywhere), as several TLS records, or larger than a packet."""
+    if how == "large":
+        return [hello]
+    if how == "first_byte":
+        return cut(hello, [1])
     if how == "records":
         message = hello[5:]
         parts = cut(message, random.sample(range(1, len(message)), random.randint(1, 3)))

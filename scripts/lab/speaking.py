@@ -130,7 +130,7 @@ class Question(Datagrams):
 
     def talk(self):
         ident, kind = random.randrange(65536), self.flow.get("qtype", "A")
-        message = dns.query(ident, self.flow["name"], kind)
+        message = dns.query(ident, self.flow["name"], kind, self.flow.get("edns"))
         for _ in range(DNS_TRIES):
             if time.time() >= self.until:
                 break

@@ -29,7 +29,7 @@ CAUSES = {
     "media_cut": "media cut after so many packets", "mitm": "certificate of another authority",
 }
 # Innocent behaviours after which the user was served nothing, or only in part, by the server's or the network's own fault.
-UNSERVED = {"hung", "closed_port", "dead", "server_full", "crash", "outage", "pmtu"}
+UNSERVED = {"reset_hello", "hung", "closed_port", "dead", "server_full", "crash", "outage", "pmtu"}
 # Innocent behaviours that may well end otherwise than in "worked".
 MAY_FAIL = UNSERVED | {"alert", "poll_give_up", "vanished", "stop", "abort", "close_unread", "server_rst", "server_unread", "idle_rst",
                        "own_reset", "rst_close", "gone", "broken", "not_picked_up", "long_poll", "idle_push", "slow", "trickle"}
@@ -234,7 +234,7 @@ def see_slowing(story, vantage):
 
 
 def see_mitm(story, vantage):
-    if vantage == "client":
+    if vantage == "client" and "CERT" in (story.flow.get("says") or "").upper():  # the client saw one and did not trust it
         return seen("tls_mitm", ["tls_mitm"], "certificate")
     return hidden("tls_mitm", "certificate")
 

@@ -8,6 +8,7 @@ from . import packets
 from .packets import ACK, FIN, PSH, RST
 
 FORGED_IP, FORGED_IP6 = ["8.7.198.46", "59.24.3.174", "46.82.174.69", "93.46.8.90"], ["2001::212"]
+LIFETIMES = [30, 60, 120, 300]  # seconds
 PAGE = "<html><head><title>Access denied</title></head><body>Access to this site is restricted.</body></html>"
 
 
@@ -57,7 +58,7 @@ class Forger:
         address = flow.mitm if self.place == "ends" and flow.mitm else flow.server_ip
         server, client = (address, flow.server_port), flow.outside
         source, target = (server, client) if to == "client" else (client, server)
-        window = 29200 if payload else self.window(flow, to)
+        window = self.side(flow, to).window if payload else self.window(flow, to)
         return packets.build_tcp(*source, *target, seq, ack if flags & ACK else 0, flags, window=window,
                                  options=self.options(flow, to), payload=payload, **self.ip(flow, to))
 
@@ -98,9 +99,9 @@ class Forger:
         addresses = {1: self.rule.get("forged_ips", FORGED_IP), 28: self.rule.get("forged_ip6s", FORGED_IP6)}.get(kind)
         if not addresses:
             return []
-        data = packets.pack_address(self.random.choice(addresses))
-        ttl = self.rule.get("dns_ttl", self.random.randint(60, 300))
-        return [struct.pack("!HHHIH", 0xC00C, kind, 1, ttl, len(data)) + data]
+        found = self.random.sample(addresses, self.random.randint(1, len(addresses)))
+        ttl = self.rule.get("dns_ttl", self.random.choice(LIFETIMES))
+        return [struct.pack("!HHHIH", 0xC00C, kind, 1, ttl, len(data)) + data for data in map(packets.pack_address, found)]
 
     def unreachable(self, flow, about):
         source = self.rule.get("icmp_source6" if about.version == 6 else "icmp_source")

@@ -1,0 +1,1 @@
+"""The sample `names`: names of flows beyond TLS over TCP, and what tells them."""
