@@ -243,6 +243,33 @@ fn a_lost_fin_that_comes_again_with_data_is_no_hole_of_the_capture() {
 }
 
 #[test]
+fn an_address_of_which_nothing_arrives_is_judged_where_its_network_is_known_to_be_captured() {
+    let place = tempfile::tempdir().expect("a folder");
+    let capture = |server: [u8; 4], at_client: bool| {
+        let ends = (([192, 0, 2, 10], 50_001), (server, 443));
+        let seen = if server[3] == 10 { opening() } else { vec![c2s(1_000, 0, "S", 0).at(100, None), s2c(0, 1_001, "RA", 0).at(105, None)] };
+        let late = c2s(1_001, 9_001, "A", 0).at(3_000, 3_020);
+        let seen = seen.into_iter().chain((server[3] == 10).then_some(late));
+        let packets = seen.filter_map(|seen| Some((if at_client { seen.client } else { seen.server }?, seen.segment.bytes(ends.0, ends.1))));
+        packets.fold(Pcap::new(), |capture, (ms, bytes)| capture.packet(1_700_000_000_000_000 + ms * 1_000, &bytes))
+    };
+    let both = |at_client: bool| Pcap::merged(&[capture([198, 51, 100, 10], at_client), capture([198, 51, 100, 77], at_client)]);
+    let paths = ["client.pcap", "server.pcap"].map(|name| place.path().join(name));
+    fs::write(&paths[0], both(true).bytes()).expect("written");
+    fs::write(&paths[1], both(false).bytes()).expect("written");
+    let verdicts = |options: &[&str]| {
+        let out = place.path().join(options.len().to_string());
+        run(tamperscope().arg("compare").args(&paths).arg("-o").arg(&out).args(options)).whole();
+        rows(&out, "flows").iter().map(|flow| (text(flow, "server_ip").to_string(), text(flow, "mechanism").to_string())).collect::<BTreeSet<_>>()
+    };
+    let flow = |server: &str, mechanism: &str| (server.to_string(), mechanism.to_string());
+    assert_eq!(verdicts(&[]), BTreeSet::from([flow("198.51.100.10", "")]));
+    assert_eq!(verdicts(&["--server-net", "198.51.100.0/24"]), BTreeSet::from([flow("198.51.100.10", ""), flow("198.51.100.77", "syn_rst")]));
+    let refused = run(tamperscope().arg("compare").args(&paths).arg("-o").arg(place.path().join("x")).args(["--server-net", "example.org"]));
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+}
+
+#[test]
 fn an_answer_rewritten_where_the_path_became_slower_is_still_one_packet() {
     let answer =
         [c2s(1_001, 9_001, "A", 200).at(50, 70), s2c(9_001, 1_201, "A", 900).id(700).at(None, 400), s2c(9_001, 1_201, "RA", 0).id(700).at(560, None)];

@@ -1,9 +1,11 @@
 //! What may be said on the command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 /// Reads packet captures and says of every connection whether the network let it through, and if not, how it was cut.
 #[derive(Debug, Parser)]
@@ -54,6 +56,10 @@ pub struct Compare {
     /// Write into a folder that is not empty; tables of an earlier run are replaced.
     #[arg(long)]
     pub force: bool,
+    /// Networks whose traffic the server's capture holds, even where it has no flow with an address of theirs: what never arrived there was dropped. May be
+    /// given several times.
+    #[arg(long, value_name = "NET", value_parser = network)]
+    pub server_net: Vec<IpNet>,
     /// Services to add to the built-in catalog; its entries come first.
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
@@ -63,6 +69,12 @@ pub struct Compare {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// An address, or a network of them.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| format!("`{text}` is neither an address nor a network such as 192.0.2.0/24"))
 }
 
 #[derive(Debug, clap::Args)]

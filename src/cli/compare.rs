@@ -9,9 +9,9 @@ use super::progress::Progress;
 use super::{CliError, Exit, OwnFile, catalog, print_json};
 
 pub fn run(arguments: Compare) -> Result<Exit, CliError> {
-    let Compare { client, server, output, force, catalog: own, progress: show, json } = arguments;
+    let Compare { client, server, output, force, server_net, catalog: own, progress: show, json } = arguments;
     let own = own.as_deref().map(OwnFile::read).transpose()?;
-    let settings = Settings { client, server, output, force, catalog: catalog(own.as_ref())? };
+    let settings = Settings { client, server, output, force, server_nets: server_net, catalog: catalog(own.as_ref())? };
     let job = Job::prepare(&settings)?;
     let progress = Progress::new(show, &job.ends);
     let result = job.run(&|bytes, packets| progress.round(bytes, packets));

@@ -33,7 +33,7 @@ pub fn pairs<'a>(client: &'a Side, server: &'a Side) -> Vec<Pair<'a>> {
     let mut pairs: Vec<Pair<'a>> = Vec::new();
     for connection in &client.connections {
         let found = index.take(connection);
-        if found.is_some() || server.servers.contains(&connection.row.server_ip) {
+        if found.is_some() || server.covers(&connection.row.server_ip) {
             pairs.push(Pair { ends: [Some(connection), found] });
         }
     }

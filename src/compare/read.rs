@@ -1,8 +1,10 @@
 //! One end: its capture, read whole, as connections with their packets.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use rayon::prelude::*;
 
 use crate::capture::{FileReport, Inventory, Source, SourceReader};
@@ -27,8 +29,18 @@ pub struct Side {
     /// Addresses of servers of which it holds a flow, as text.
     pub servers: HashSet<String>,
     pub clients: HashSet<String>,
+    /// Networks of which it is known to hold all traffic.
+    pub nets: Vec<IpNet>,
     pub reports: Vec<FileReport>,
     pub packets: u64,
+}
+
+impl Side {
+    /// Whether it should hold the flows of a server.
+    pub fn covers(&self, server: &str) -> bool {
+        let in_net = || server.parse::<IpAddr>().is_ok_and(|address| self.nets.iter().any(|net| net.contains(&address)));
+        self.servers.contains(server) || in_net()
+    }
 }
 
 /// A flow and its packets, in capture order.
@@ -137,8 +149,8 @@ fn retain_beginnings(ended: &mut Vec<Conversation>) {
     for flow in ended.iter().map(|conversation| &conversation.flow) {
         first.entry(flow.key).and_modify(|first| *first = flow.first_packet.min(*first)).or_insert(flow.first_packet);
     }
-    let begins = |tcp: &Box<Tcp>| tcp.handshake.syn.is_some() || tcp.handshake.syn_ack.is_some();
-    ended.retain(|Conversation { flow, .. }| flow.tcp.as_ref().is_none_or(begins) || first[&flow.key] == flow.first_packet);
+    let begins = |tcp: &Tcp| tcp.handshake.syn.is_some() || tcp.handshake.syn_ack.is_some();
+    ended.retain(|Conversation { flow, .. }| flow.tcp.as_deref().is_none_or(begins) || first[&flow.key] == flow.first_packet);
 }
 
 /// Whether the row found the client at the other end, by the address of a service.

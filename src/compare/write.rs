@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::json;
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub server: PathBuf,
     pub output: PathBuf,
     pub force: bool,
+    /// Networks of which the server's capture holds all traffic.
+    pub server_nets: Vec<IpNet>,
     pub catalog: Catalog,
 }
 
@@ -69,7 +72,8 @@ impl<'a> Job<'a> {
         if ends.iter().any(|end| end.sources.is_empty()) {
             return Err(RunError::NothingRead { refused });
         }
-        let [client, server] = ends.each_ref().map(|end| read(end, &settings.catalog, ROUND_BYTES, on_round));
+        let [client, mut server] = ends.each_ref().map(|end| read(end, &settings.catalog, ROUND_BYTES, on_round));
+        server.nets.clone_from(&settings.server_nets);
         let damaged = [&client, &server].into_iter().flat_map(damaged).collect();
         if [&client, &server].iter().any(|side| side.packets == 0) {
             return Err(RunError::NothingRead { refused: [refused, damaged].concat() });
@@ -110,6 +114,7 @@ fn damaged(side: &Side) -> Vec<String> {
 fn run_id(flows: &[i64], settings: &Settings) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"compare").update(env!("CARGO_PKG_VERSION").as_bytes()).update(settings.catalog.date.to_string().as_bytes());
+    settings.server_nets.iter().for_each(|net| _ = hasher.update(net.to_string().as_bytes()).update(b" "));
     for flow in flows {
         hasher.update(&flow.to_be_bytes());
     }
@@ -123,6 +128,7 @@ fn run_json(settings: &Settings, summary: &Summary) -> String {
         "command": "compare",
         "client": settings.client,
         "server": settings.server,
+        "server_nets": settings.server_nets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "catalog": settings.catalog.date,
         "tables": ["flows", "fates"],
     });
