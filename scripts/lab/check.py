@@ -41,12 +41,16 @@ def read_lines(path):
 
 # ---------------------------------------------------------------- one pair of captures
 
-def compare(exe, client, server):
-    """The tables `flows` and `fates` of a pair, as lists of dicts, and the captures that are said to have holes."""
+def compare(exe, client, server, addresses):
+    """The tables `flows` and `fates` of a pair, as lists of dicts, and the captures that are said to have holes.
+
+    The server's capture holds everything of the scene's servers (`addresses`), and `compare` is told so.
+    """
     import pyarrow.parquet
     with tempfile.TemporaryDirectory(prefix="lab-check-") as folder:
         out = pathlib.Path(folder) / "out"
         argv = [str(exe), "compare", str(client), str(server), "-o", str(out), "--progress", "never"]
+        argv += [word for address in sorted(addresses) for word in ("--server-net", address)]
         ended = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if ended.returncode:
             raise RuntimeError("%s: %s" % (" ".join(argv[1:4]), ended.stderr.strip()[-300:]))
@@ -66,8 +70,8 @@ def check_pair(out, name, client_id, exe):
     log, played = read_lines(logs / (name + ".jsonl")), read_lines(logs / (name + ".played.jsonl"))
     truth = [row for row in read_lines(logs / (name + ".truth.jsonl")) if row["file"].endswith("/%s.pcap" % client_id)]
     client, server = captures / (client_id + ".pcap"), captures / "server.pcap"
-    flows, fates, lossy = compare(exe, client, server)
     servers, inner = {one["ip"] for one in scene["servers"]}, check_fates.inner_keys(played, log)
+    flows, fates, lossy = compare(exe, client, server, servers)
     packets = [packet for path, end in ((client, "client"), (server, "server"))
                for packet in check_fates.seen_packets(path, end, servers, inner)]
     findings = check_fates.judge(scene, log, played, packets, fates_of(fates, client), client_id, lossy)
