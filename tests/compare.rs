@@ -111,6 +111,9 @@ fn a_delivered_packet_is_named_at_both_ends_with_the_time_between() {
     }
 }
 
+/// The client's address and port, and the server's.
+type Ends = (([u8; 4], u16), ([u8; 4], u16));
+
 /// Where a segment was seen, by ms after the first.
 struct Seen {
     segment: Segment,
@@ -165,10 +168,10 @@ impl Segment {
 }
 
 /// Compares what both ends saw; the server's capture shows other addresses where a NAT stands between.
-fn compared(seen: &[Seen], translated: Option<(([u8; 4], u16), ([u8; 4], u16))>) -> Compared {
-    const ENDS: (([u8; 4], u16), ([u8; 4], u16)) = (([192, 0, 2, 10], 50_001), ([198, 51, 100, 10], 443));
+fn compared(seen: &[Seen], translated: Option<Ends>) -> Compared {
+    const ENDS: Ends = (([192, 0, 2, 10], 50_001), ([198, 51, 100, 10], 443));
     const FIRST_US: u64 = 1_700_000_000_000_000;
-    let capture = |time: &dyn Fn(&Seen) -> Option<u64>, ends: (([u8; 4], u16), ([u8; 4], u16))| {
+    let capture = |time: &dyn Fn(&Seen) -> Option<u64>, ends: Ends| {
         let mut packets: Vec<_> = seen.iter().filter_map(|seen| Some((time(seen)?, seen.segment.bytes(ends.0, ends.1)))).collect();
         packets.sort_by_key(|(time, _)| *time);
         packets.iter().fold(Pcap::new(), |capture, (time, bytes)| capture.packet(FIRST_US + time * 1_000, bytes))
@@ -267,6 +270,22 @@ fn an_address_of_which_nothing_arrives_is_judged_where_its_network_is_known_to_b
     assert_eq!(verdicts(&["--server-net", "198.51.100.0/24"]), BTreeSet::from([flow("198.51.100.10", ""), flow("198.51.100.77", "syn_rst")]));
     let refused = run(tamperscope().arg("compare").args(&paths).arg("-o").arg(place.path().join("x")).args(["--server-net", "example.org"]));
     assert_eq!(refused.code, Some(2), "{}", refused.err);
+}
+
+#[test]
+fn an_answer_to_the_syn_that_the_servers_capture_lacks_is_a_hole_of_that_capture() {
+    let lacking = [c2s(1_000, 0, "S", 0).at(0, 20), s2c(9_000, 1_001, "SA", 0).at(40, None), c2s(1_001, 9_001, "A", 90).at(41, 61)];
+    let rest = [s2c(9_001, 1_091, "A", 300).at(100, 80), c2s(1_091, 9_301, "A", 0).at(101, 121)];
+    let compared = compared(&lacking.into_iter().chain(rest).collect::<Vec<_>>(), None);
+    assert_eq!(others(&compared), []);
+    assert!(compared.summary["lost_by_captures"]["server"].as_f64().is_some_and(|share| share > 0.0), "{}", compared.summary);
+}
+
+#[test]
+fn what_came_after_the_other_capture_ended_may_have_been_sent_after_its_end() {
+    let refused = [c2s(1_001, 9_001, "A", 90).at(500, None), s2c(9_001, 0, "R", 0).at(600, None)];
+    let compared = compared(&opening().into_iter().chain(refused).collect::<Vec<_>>(), None);
+    assert_eq!(others(&compared), []);
 }
 
 #[test]

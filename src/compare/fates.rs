@@ -57,7 +57,8 @@ struct Known {
     received: Stretches,
     /// What was sent with payload, by sequence number.
     sent: HashMap<u32, Vec<usize>>,
-    /// How far the sender got in its stream.
+    /// Where the sender's stream begins as far as is known, and how far it got.
+    first: Option<u32>,
     highest: Option<u32>,
     /// When the sender last sent anything but a reset.
     last_alive: Option<Timestamp>,
@@ -122,15 +123,18 @@ fn lost(way: &Way, answers: &Answers) -> [(u64, u64); 2] {
 /// The sender goes on behind the packet's bytes without having been seen to send them: its capture lacks the packet.
 fn was_passed_over(received: &Judged, way: &Way) -> bool {
     let goes_on = way.known.highest.is_some_and(|highest| !before(highest, received.packet.next_seq()));
-    received.packet.len > 0 && goes_on && looks_sent(received, way)
+    (received.packet.len > 0 || way.is_opened_by(&received.packet)) && goes_on && looks_sent(received, way)
 }
 
-/// A packet at the receiver that nothing tells from the sender's own: it neither opens nor ends the flow, comes as far, stands where the sender had got to, and
-/// the sender never showed other bytes in its place.
+/// A packet at the receiver that nothing tells from the sender's own: it comes as far, stands where the sender had got to, and the sender never showed other
+/// bytes in its place. It does not end the flow, and opens it only with the very number behind which the sender goes on.
 fn looks_sent(received: &Judged, way: &Way) -> bool {
     let packet = &received.packet;
     let tcp = packet.flags != TcpFlags::default();
-    tcp && !packet.flags.is_control() && way.known.ttl == Some(packet.ttl) && !way.is_ahead(packet) && !way.is_contradicted(packet)
+    tcp && (!packet.flags.is_control() || way.is_opened_by(packet))
+        && way.known.ttl == Some(packet.ttl)
+        && !way.is_ahead(packet)
+        && !way.is_contradicted(packet)
 }
 
 impl Way {
@@ -142,15 +146,22 @@ impl Way {
         for (at, judged) in self.sent.iter().enumerate() {
             sent.entry(judged.packet.seq).or_default().push(at);
         }
+        let own = || self.sent.iter().filter(|sent| !sent.packet.is_reset());
         self.known = Known {
             ttl: first.filter(|first| ttls.all(|ttl| ttl == *first)),
             base: self.fastest(),
             received: Stretches::of(&self.received),
             sent,
-            highest: highest(self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.packet.next_seq())),
+            first: highest(own().map(|sent| u32::MAX - sent.packet.seq)).map(|first| u32::MAX - first),
+            highest: highest(own().map(|sent| sent.packet.next_seq())),
             last_arrived: self.sent.iter().filter(|sent| sent.peer.is_some()).map(|sent| sent.at).max(),
-            last_alive: self.sent.iter().filter(|sent| !sent.packet.is_reset()).map(|sent| sent.at).max(),
+            last_alive: own().map(|sent| sent.at).max(),
         };
+    }
+
+    /// A SYN behind whose number the sender goes on.
+    fn is_opened_by(&self, received: &Observed) -> bool {
+        received.flags.has(TcpFlags::SYN) && self.known.first == Some(received.next_seq())
     }
 
     fn fastest(&self) -> Option<Span> {
@@ -397,7 +408,9 @@ impl Matching<'_> {
 
     fn was_injected(&self, received: &Judged) -> bool {
         let from = self.in_view_from.unwrap_or(self.sender.0 + ON_ITS_WAY);
-        let in_view = received.at >= from && received.at <= self.sender.1 + ON_ITS_WAY;
+        // The sender's capture may have ended before: what came as fast as any was sent this long ago.
+        let sent_by = received.at.0 - self.way.known.base.unwrap_or(Span::ZERO).0;
+        let in_view = received.at >= from && sent_by <= self.sender.1.0;
         let lossy = self.losses.is_some_and(|losses| losses.has_holes(ends(self.direction).0));
         in_view && !looks_sent(received, &self.way) && (!lossy || self.betrays_itself(received))
     }

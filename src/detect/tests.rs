@@ -155,3 +155,13 @@ fn half_a_connection_is_told_by_its_acknowledgements() {
     assert_eq!(gates(&half.server_data(900).missed().ack_from_client()), [Gate::Oneway]);
     assert_eq!(gates(&Trace::at_client().syn().wait(1_000).repeat(1)), [], "nobody answered");
 }
+
+#[test]
+fn a_silence_is_tried_until_the_last_repetition() {
+    // What the silent machine does later it may do because an outage is over.
+    let trace = Trace::at_client().handshake().client_hello(NAME).wait(200).repeat(4).wait(400).repeat(4).wait(800).repeat(4);
+    let (last, left) = (trace.end(), trace.wait(60_000).fin_from_client());
+    let conversation = left.conversation();
+    let silence = view(&conversation).expect("a scene is TCP").silence.expect("the server owes an acknowledgement");
+    assert_eq!((silence.repeats.len(), silence.tried_until()), (3, last));
+}

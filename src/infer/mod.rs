@@ -59,7 +59,7 @@ pub struct Case<'a> {
     pub exchanged: bool,
     /// Whether an answer was owed and waited for.
     pub answer_owed: bool,
-    /// When the request was sent and until when its answer was waited for, in microseconds.
+    /// When the request was sent and until when its answer was waited for, in microseconds: where it was sent again, until the last time.
     pub waited: Option<(i64, i64)>,
     pub observed: Observed,
 }

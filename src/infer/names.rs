@@ -23,7 +23,8 @@ const REPEATED: usize = 2;
 /// Comparison over so many buckets of a minute on either side is a matched control.
 pub const BUCKETS_MIN: usize = 5;
 const BUCKET: i64 = 60_000_000;
-/// Signs of life this close before and after a silence leave little room for an outage, in microseconds (by design).
+/// Signs of life this close before and after a silence leave less room for an outage, in microseconds (by design). Little is made of them: what is under way
+/// when an outage begins is what fails.
 const NEAR: i64 = 60_000_000;
 
 /// The kinds of failure, so that like is compared with like.
@@ -200,7 +201,7 @@ impl Comparison {
         match failure {
             Failure::Dead if self.alive == Alive::NotSeen => by_names.min(0.0),
             Failure::Dead if 2 * self.failed < self.tried => by_names.min(0.0),
-            Failure::Dead if self.alive == Alive::BeforeAndAfter => WEIGHT_MAX / 2.0,
+            Failure::Dead if self.alive == Alive::BeforeAndAfter => WEIGHT_MAX / 4.0,
             Failure::Dead => WEIGHT_MAX,
             Failure::Unanswered if self.failed < REPEATED || self.alive == Alive::NotSeen => by_names.min(0.0),
             Failure::Unanswered | Failure::Reset => by_names,

@@ -378,7 +378,7 @@ pub struct Notes {
     pub exchanged: bool,
     /// Whether an answer was owed and enough tries and time were given for it.
     pub answer_owed: bool,
-    /// When the request was sent and until when its answer was waited for, in microseconds.
+    /// When the request was sent and until when its answer was waited for, in microseconds: where it was sent again, until the last time.
     pub waited: Option<(i64, i64)>,
     /// [`Observed`] as JSON, where there is anything in it.
     pub observed: Option<String>,

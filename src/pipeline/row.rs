@@ -166,7 +166,7 @@ impl<'a> Rows<'a> {
         };
         let observed = detect::observe(view);
         let waited = view.request.as_ref().map(|request| match (&view.silence, request.answer) {
-            (Some(silence), _) if !observed.found.is_empty() => (silence.since.as_micros(), (silence.since + silence.watched).as_micros()),
+            (Some(silence), _) if !observed.found.is_empty() => (silence.since.as_micros(), silence.tried_until().as_micros()),
             (_, Some((answered, _))) => (request.time.as_micros(), answered.as_micros()),
             _ => (request.time.as_micros(), conversation.flow.end().as_micros()),
         });

@@ -60,6 +60,13 @@ impl Silence {
     }
 }
 
+impl Silence {
+    /// When the waiting side last tried the path, or else how long it waited: what the silent side did later, it may have done when an outage was over.
+    pub fn tried_until(&self) -> Timestamp {
+        self.repeats.last().map_or(self.since + self.watched, |&(time, _)| time)
+    }
+}
+
 /// When the last request was sent, where payload of the other side has not followed it: acknowledged or not, it is not answered.
 fn pending_since(view: &TcpView<'_>, waiting: Direction) -> Option<Timestamp> {
     let last_new = |direction| view.tcp.sides[view.side(direction)].last_new();

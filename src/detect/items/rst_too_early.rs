@@ -2,7 +2,8 @@
 //!
 //! At the client: the request is answered by a reset sooner than a round trip to the server takes. At the server: the client resets what it asked for
 //! sooner than any answer can have reached it. Benign first: a connection that is closing; a reset after a long idle time that happens to meet a request.
-//! Source: limits by design: less than 0.7 of the round trip, and at least 2 ms less, since paths vary.
+//! Source: limits by design: less than 0.7 of the round trip, and at least 2 ms less, since paths vary. A client may give up at any moment, while a box acts at
+//! once: there it is a quarter of the round trip.
 
 use crate::detect::Evidence;
 use crate::detect::features::TcpView;
@@ -11,20 +12,21 @@ use crate::model::{Direction, Span};
 use super::{first_reset, reset_mechanism};
 
 const SHARE: f64 = 0.7;
+const SHARE_AT_SERVER: f64 = 0.25;
 const MARGIN: Span = Span::from_millis(2);
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let reset = first_reset(view, direction)?;
     let request = view.request.as_ref()?;
     let span = reset.time - request.sent;
-    let round_trip = match direction {
-        Direction::ServerToClient => view.server_round_trip().filter(|_| request.answer.is_none_or(|(time, _)| time > reset.time))?,
-        Direction::ClientToServer => view.client_round_trip()?,
+    let (round_trip, share) = match direction {
+        Direction::ServerToClient => (view.server_round_trip().filter(|_| request.answer.is_none_or(|(time, _)| time > reset.time))?, SHARE),
+        Direction::ClientToServer => (view.client_round_trip()?, SHARE_AT_SERVER),
     };
     if span < Span::ZERO {
         return None;
     }
-    if span.as_ms() >= SHARE * round_trip.as_ms() || Span(round_trip.0 - span.0) < MARGIN {
+    if span.as_ms() >= share * round_trip.as_ms() || Span(round_trip.0 - span.0) < MARGIN {
         return None;
     }
     Some(Evidence {
@@ -70,13 +72,19 @@ mod tests {
 
     #[test]
     fn a_client_cannot_dislike_an_answer_that_has_not_reached_it() {
-        let trace = Trace::at_server().handshake().client_hello(NAME).wait(5).server_hello().wait(10).rst_from_client();
+        let trace = Trace::at_server().handshake().client_hello(NAME).wait(2).server_hello().wait(5).rst_from_client();
         assert_eq!(trace.shows(observe, ClientToServer), Some(("rst_before_any_answer", vec![4, 6])));
     }
 
     #[test]
     fn a_client_that_has_read_the_answer_may_leave() {
         let trace = Trace::at_server().handshake().client_hello(NAME).server_hello().wait(60).rst_from_client();
+        assert_eq!(trace.shows(observe, ClientToServer), None);
+    }
+
+    #[test]
+    fn a_client_may_cancel_at_its_hello() {
+        let trace = Trace::at_server().handshake().client_hello(NAME).wait(20).rst_from_client();
         assert_eq!(trace.shows(observe, ClientToServer), None);
     }
 
