@@ -22,6 +22,7 @@ import acts
 import gnutls
 import relay
 import resolver
+from wire import exactly
 
 RAW_PORT, PATIENCE, BACKLOG = 5222, 90.0, 128
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -254,18 +255,9 @@ class Raw:
         else:
             self.echo()
 
-    def exactly(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.sock.recv(count - len(data))
-            if not part:
-                raise ConnectionError("the client left")
-            data += part
-        return data
-
     def noise(self):
         """Frames with three bytes of length; a prologue of four before the client's first."""
-        self.exactly(4)
+        exactly(self.sock, 4)
         self.frame()
         self.sock.sendall(framed(b"\x1a\x5e\x0a\x20" + os.urandom(random.randint(80, 330))))
         while True:
@@ -273,7 +265,7 @@ class Raw:
             self.sock.sendall(framed(os.urandom(random.randint(40, 900))))
 
     def frame(self):
-        return self.exactly(int.from_bytes(self.exactly(3), "big"))
+        return exactly(self.sock, int.from_bytes(exactly(self.sock, 3), "big"))
 
     def ssh(self):
         self.sock.sendall(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")

@@ -11,6 +11,7 @@ import time
 
 import acts
 import dns
+from wire import exactly
 
 SLOW = (2.2, 3.4)
 LIFETIMES = [30, 60, 120, 300]  # seconds
@@ -85,21 +86,12 @@ class Connection:
 
     def serve(self):
         while True:
-            size = self.exactly(2)
-            message = self.exactly(struct.unpack("!H", size)[0])
+            size = exactly(self.sock, 2)
+            message = exactly(self.sock, struct.unpack("!H", size)[0])
             pause, answer = self.resolver.answer(message, self.peer)
             time.sleep(pause)
             if answer:
                 self.sock.sendall(struct.pack("!H", len(answer)) + answer)
-
-    def exactly(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.sock.recv(count - len(data))
-            if not part:
-                raise ConnectionError("the client left")
-            data += part
-        return data
 
     def close(self):
         self.sock.close()

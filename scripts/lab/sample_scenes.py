@@ -165,7 +165,7 @@ def aborts(draft):
     draft.usual()
     draft.odd("server_rst", "server_rst", "idle_rst", "rst_close", "rst_close", "alert", "alert", "reset_hello")
     draft.odd("server_unread", post=12000)
-    draft.odd("abort", "close_unread", "stop", size=18000)
+    draft.odd("abort", "close_unread", "stop", "cancel", size=18000)
     draft.some(7, draft.names)
 
 

@@ -23,12 +23,13 @@ CLOSED = [8443, 8444, 5223, 4433, 993]
 
 # How often a client does what. Nothing of this depends on the name or on the censor.
 ACTS = {
-    "plain": 24, "abort": 4, "close_unread": 3, "rst_close": 3, "server_rst": 3, "server_unread": 2, "idle_rst": 2, "own_reset": 2, "reset_hello": 3,
+    "plain": 24, "abort": 4, "cancel": 3, "close_unread": 3, "rst_close": 3, "server_rst": 3, "server_unread": 2, "idle_rst": 2,
+    "own_reset": 2, "reset_hello": 3,
     "alert": 2, "hung": 2, "slow": 3, "long_poll": 3, "poll_give_up": 3, "idle_push": 2, "upload": 3, "trickle": 3, "bulk": 3,
     "stop": 3, "split": 5, "no_sni": 2, "vanished": 1,
 }
 OTHERS = {"http": 5, "raw": 4, "idle_open": 3, "scan": 2, "closed_port": 2, "race": 2}
-SMALL, MIDDLE, LARGE = (900, 9000), (18000, 60000), (120000, 360000)
+TINY, SMALL, MIDDLE, LARGE = (60, 900), (900, 9000), (18000, 60000), (120000, 360000)
 SIZES = {"abort": (200000, 500000), "close_unread": (200000, 500000), "stop": (200000, 500000), "bulk": LARGE, "upload": MIDDLE,
          "trickle": (2000, 8000), "idle_push": (500, 3000), "slow": SMALL, "vanished": LARGE}
 
@@ -179,7 +180,8 @@ class Draft:
             return self.flow(client, "race", "plain", name, server["ip"], other_ip=other["ip"], tls="1.3")
         if kind == "idle_open":
             return self.flow(client, "idle_open", "plain", name, server["ip"], wait_s=round(self.random.uniform(2, 9), 1))
-        return self.flow(client, kind, "plain", name, server["ip"])
+        size = self.random.randint(*self.random.choice([TINY, SMALL, MIDDLE]))
+        return self.flow(client, kind, "plain", name, server["ip"], size=size)
 
     def raw_flow(self, client, payload=None):
         payload = payload or weighted(self.random, RAW)
@@ -232,11 +234,43 @@ class Draft:
                             "to": round(since + (seconds or self.random.uniform(4, 9)), 1)})
 
     def innocent_events(self):
-        """Troubles that have nothing to do with the censor."""
-        if self.random.random() < 0.35:
-            self.add_outage(self.random.choice(self.servers)["ip"])
-        if self.random.random() < 0.12:
-            self.add_outage(None, self.random.uniform(2, 5))
+        """Troubles that have nothing to do with the censor: any scene may have some of them."""
+        random = self.random
+        if random.random() < 0.35:
+            self.add_outage(random.choice(self.servers)["ip"])
+        if random.random() < 0.12:
+            self.add_outage(None, random.uniform(2, 5))
+        if random.random() < 0.1:
+            self.add_crash()
+        if random.random() < 0.1:
+            self.add_full()
+        if random.random() < 0.1:
+            self.add_vanished(random.uniform(3, 6))
+        if random.random() < 0.1:
+            self.add_hole(random.choice(self.servers))
+        if random.random() < 0.1:
+            self.events.append({"kind": "own_reset", "server_ip": random.choice(self.servers)["ip"], "at": round(random.uniform(5, self.span), 1)})
+
+    def add_crash(self):
+        """A server program dies with all its connections; later ones are refused."""
+        since = self.random.uniform(0.7, 0.9) * self.span
+        self.events.append({"kind": "crash", "server_ip": self.random.choice(self.servers)["ip"], "from": round(since, 1), "to": None})
+
+    def add_full(self):
+        """A server takes no new connections for a while: its backlog is full."""
+        since = self.random.uniform(0.2, 0.5) * self.span
+        self.events.append({"kind": "server_full", "server_ip": self.random.choice(self.servers)["ip"], "from": round(since, 1),
+                            "to": round(since + 8, 1)})
+
+    def add_vanished(self, seconds):
+        """A client goes away in mid-scene and comes back later."""
+        since = self.random.uniform(0.3, 0.6) * self.span
+        self.events.append({"kind": "vanished", "client": self.random.choice(self.clients)["id"], "from": round(since, 1),
+                            "to": round(since + seconds, 1)})
+
+    def add_hole(self, server):
+        """On the way to a server large packets vanish without a word."""
+        server["path"]["mtu"] = self.random.randint(1280, 1420)
 
     # What is blocked
 
@@ -285,7 +319,8 @@ class Draft:
         choose = self.chooser
         return {"to": to, "flags": choose.choice(["R", "RA"]), "count": choose.choice([1, 1, 2, 3, 4]), "guess": [0],
                 "ttl": choose.choice(["copy", "copy", "far", "fixed:%d" % choose.randint(64, 255)]),
-                "ipid": choose.choice(["zero", "copy", "random", "fixed"]), "window": choose.choice(["zero", "zero", "copy", "copy", "random"]),
+                "ipid": choose.choice(["zero", "zero", "zero", "copy", "random", "fixed"]),
+                "window": choose.choice(["zero", "zero", "copy", "copy", "random"]),
                 "options": choose.random() < 0.3, "delay_ms": [0.3, round(choose.uniform(1, 8), 1)], "swallow": False}
 
     # The whole

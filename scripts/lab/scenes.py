@@ -170,10 +170,9 @@ def ok_slow_link(draft):
 
 @family("ok-pmtu")
 def ok_pmtu(draft):
-    """On some paths large packets vanish without a word."""
     usual(draft)
     for server in draft.random.sample(draft.servers, 2):
-        server["path"]["mtu"] = draft.random.randint(1280, 1420)
+        draft.add_hole(server)
 
 
 @family("ok-path-change")
@@ -185,19 +184,14 @@ def ok_path_change(draft):
 
 @family("ok-crash")
 def ok_crash(draft):
-    """A server program dies with all its connections; later ones are refused."""
     usual(draft)
-    server = draft.random.choice(draft.servers)
-    draft.events.append({"kind": "crash", "server_ip": server["ip"], "from": round(0.7 * draft.span, 1), "to": None})
+    draft.add_crash()
 
 
 @family("ok-full")
 def ok_full(draft):
-    """A server takes no new connections for a while: its backlog is full."""
     usual(draft)
-    server = draft.random.choice(draft.servers)
-    since = draft.random.uniform(0.2, 0.5) * draft.span
-    draft.events.append({"kind": "server_full", "server_ip": server["ip"], "from": round(since, 1), "to": round(since + 8, 1)})
+    draft.add_full()
 
 
 @family("ok-own-resets")
@@ -210,10 +204,8 @@ def ok_own_resets(draft):
 
 @family("ok-vanished")
 def ok_vanished(draft):
-    """One client goes away in mid-scene and comes back later."""
     usual(draft)
-    since = draft.random.uniform(0.3, 0.6) * draft.span
-    draft.events.append({"kind": "vanished", "client": draft.clients[0]["id"], "from": round(since, 1), "to": round(since + 9, 1)})
+    draft.add_vanished(9)
 
 
 FAMILIES.update({"ok-long": long, "ok-v6": v6, "ok-http": web, "ok-dns": questions, "ok-call": calls, "ok-raw": raw, "ok-quic": quic,
@@ -436,7 +428,7 @@ def dns(draft):
     questions(draft)
     action = draft.family.replace("-swallow", "").replace("-", "_")
     more = {"swallow": draft.family != "dns-forge", "delay_ms": [0.3, 2.0], "ttl": draft.reset_words("client")["ttl"],
-            "ipid": draft.chooser.choice(["zero", "random", "fixed"])}
+            "ipid": draft.chooser.choice(["zero", "zero", "copy", "random", "fixed"])}
     if action == "dns_forge":
         more["forged_ips"] = [names.draw_address(draft.chooser, ["10.10.0.0/16", "127.0.0.0/24", "93.46.8.0/24", "59.24.3.0/24"])
                               for _ in range(draft.chooser.randint(1, 3))]

@@ -138,12 +138,21 @@ class Session:
             self.sock.sendall(data)
 
     def send_hello(self, hello):
+        if self.act == "cancel":
+            return self.cancel(hello)
         if self.act != "split":
             return self.sock.sendall(hello)
         for piece in split(hello, self.flow["name"].encode(), self.flow.get("split", "tcp")):
             self.sock.sendall(piece)
             time.sleep(random.uniform(0.004, 0.02))
         return None
+
+    def cancel(self, hello):
+        """As a tab closed before its page began: reset right behind the hello."""
+        self.sock.sendall(hello)
+        time.sleep(random.uniform(0, 0.06))
+        self.linger_none()
+        raise Stopped("client cancelled at its hello")
 
     def write(self, data):
         if self.tls:

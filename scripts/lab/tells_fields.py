@@ -196,11 +196,17 @@ def of_reset(one, mine, resets):
         last = max(((other[2].seq + other[2].payload_len + sum(letter in other[2].flags for letter in "SF")) & 0xFFFFFFFF
                     for other in same), key=lambda seq: after(seq, same[0][2].seq))
         found["sequence number past the expected"] = after(packet.seq, last)
-        found["window less the last"] = (packet.window or 0) - (same[-1][2].window or 0)
+        found["window less the last"] = (packet.window or 0) - scaled_window(same[-1][2])
     if sent:
         found["ms after the first payload"] = round((time - sent[0][1]) * 1000, 1)
         found["ms after the last payload"] = round((time - sent[-1][1]) * 1000, 1)
     return found
+
+
+def scaled_window(packet):
+    """As later segments would say it: the window of a SYN is not scaled (RFC 7323 section 2.2)."""
+    shift = dict(packet.options).get(3) if "S" in packet.flags else None
+    return ((packet.window or 0) + (1 << shift[0]) - 1) >> shift[0] if shift else packet.window or 0
 
 
 def of_answer(one, mine):

@@ -383,7 +383,7 @@ class Translation(unittest.TestCase):
         side = Side()
         syn = packets.build_tcp("10.0.0.1", 1, "192.0.2.1", 2, 3, 4, packets.SYN, window=65160, options=b"\x01\x03\x03\x0a")
         side.see(syn)
-        self.assertEqual(side.window, 65160 >> 10)
+        self.assertEqual(side.window, 64)
         side.see(packets.build_tcp("10.0.0.1", 1, "192.0.2.1", 2, 4, 4, packets.ACK, window=70))
         self.assertEqual(side.window, 70)
 

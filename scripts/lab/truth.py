@@ -31,7 +31,7 @@ CAUSES = {
 # Innocent behaviours after which the user was served nothing, or only in part, by the server's or the network's own fault.
 UNSERVED = {"reset_hello", "hung", "closed_port", "dead", "server_full", "crash", "outage", "pmtu"}
 # Innocent behaviours that may well end otherwise than in "worked".
-MAY_FAIL = UNSERVED | {"alert", "poll_give_up", "vanished", "stop", "abort", "close_unread", "server_rst", "server_unread", "idle_rst",
+MAY_FAIL = UNSERVED | {"cancel", "alert", "poll_give_up", "vanished", "stop", "abort", "close_unread", "server_rst", "server_unread", "idle_rst",
                        "own_reset", "rst_close", "gone", "broken", "not_picked_up", "long_poll", "idle_push", "slow", "trickle"}
 
 
@@ -362,6 +362,8 @@ def describe(story, vantage):
     if interfered:
         view = see_residual if story.residual and not story.matched else VIEWS[story.action]
         told = dict(view(story, vantage), cause=cause_of(story), trigger=trigger_of(story))
+        if flow.get("act") == "cancel" and not story.forged_to(vantage):  # gone before anything could be missed
+            told.update(observable=False, expect=[told["label"], *INNOCENT])
     else:
         told = dict(innocent(story), cause=innocent_cause(story), trigger="none")
         if story.ruled:

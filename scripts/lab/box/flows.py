@@ -27,8 +27,8 @@ class Side:
             return
         if packet.flags & packets.SYN:
             self.scale = packet.window_scale()
-        # As its later segments would say it: the window of a SYN is never scaled (RFC 7323 section 2.2).
-        self.window = packet.window >> self.scale if packet.flags & packets.SYN else packet.window
+        # As its later segments would say it: the window of a SYN is never scaled (RFC 7323 section 2.2), and Linux rounds up.
+        self.window = (packet.window + (1 << self.scale) - 1) >> self.scale if packet.flags & packets.SYN else packet.window
         self.timestamp = packet.timestamp() or self.timestamp
         if self.next_seq is None or packets.after(packet.end, self.next_seq) > 0:
             self.next_seq = packet.end

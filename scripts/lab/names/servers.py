@@ -20,6 +20,7 @@ import relay  # noqa: E402
 import resolver  # noqa: E402
 import zone  # noqa: E402
 from scene import BROKER, CHAT, CHAT6, EDGE, MAIL, MEDIA, PROXY, RESOLVER, RESOLVER6, SERVERS, WEB  # noqa: E402
+from wire import exactly  # noqa: E402
 
 BEHIND_PROXIES = {"chat.signal.org": (SERVERS[0], 443), "web.telegram.org": (SERVERS[1], 443), "g.whatsapp.net": (CHAT, 5222)}
 
@@ -107,7 +108,7 @@ class ConnectProxy(Proxy):
     def open(self):
         head = b""
         while b"\r\n\r\n" not in head:
-            head += self.exactly(1)
+            head += exactly(self.sock, 1)
         name = head.split()[1].decode().partition(":")[0]
         if name not in BEHIND_PROXIES:
             return self.sock.sendall(page("403 Forbidden", {"Server": "proxy"}, "No way"))
@@ -120,10 +121,10 @@ class SocksProxy(Proxy):
     """SOCKS 5 (RFC 1928): no authentication, a name and a port."""
 
     def open(self):
-        self.exactly(self.exactly(2)[1])
+        exactly(self.sock, exactly(self.sock, 2)[1])
         self.sock.sendall(b"\5\0")
-        name = self.exactly(self.exactly(5)[4]).decode()
-        self.exactly(2)
+        name = exactly(self.sock, exactly(self.sock, 5)[4]).decode()
+        exactly(self.sock, 2)
         far = socket.create_connection(BEHIND_PROXIES[name])
         self.sock.sendall(b"\5\0\0\1" + bytes(6))
         return far
