@@ -13,10 +13,12 @@ QUIC_PROGRAMS = ["caddy"]
 TTLS = [64, 64, 64, 128, 255]
 PORTS = {"tls": 443, "idle_open": 443, "race": 443, "quic": 443, "browser": 443, "http": 80, "dns": 53, "stun": 3478, "raw": 5222}
 RAW = {"noise": 4, "mtproto": 4, "random": 2, "ssh": 1}
+PAGE = "<html><head><title>%s</title></head><body><p>%s</p></body></html>"
 PAGE_TITLES = ["Access denied", "Access restricted", "Доступ ограничен", "Erişim engellendi", "Notice"]
 PAGE_SENTENCES = [
-    "Access to this site is restricted.", "This page has been blocked by order of the regulator.", "Доступ к ресурсу ограничен по решению суда.",
-    "The resource is listed in the unified register of prohibited information.", "Bu siteye erişim mahkeme kararı ile engellenmiştir.",
+    "Access to this site is restricted.", "This page has been blocked by order of the regulator.",
+    "Доступ к ресурсу ограничен по решению суда.", "Bu siteye erişim mahkeme kararı ile engellenmiştir.",
+    "The resource is listed in the unified register of prohibited information.",
     "If you believe that this is an error, contact your provider and quote the number of this notice.",
 ]
 CLOSED = [8443, 8444, 5223, 4433, 993]
@@ -198,9 +200,11 @@ class Draft:
         """A block page: its status, text and place."""
         choose = self.chooser
         sentences = choose.sample(PAGE_SENTENCES, choose.randint(1, len(PAGE_SENTENCES)))
-        page = "<html><head><title>%s</title></head><body><p>%s</p></body></html>" % (choose.choice(PAGE_TITLES), "</p><p>".join(sentences))
-        place = "http://%s/%s" % (names.made_up(choose), choose.choice(["", "blocked", "stop.html", "?id=%d" % choose.randint(1, 99999)]))
-        return {"page": page, "location": place, "status": choose.choice(["403 Forbidden", "200 OK", "451 Unavailable For Legal Reasons"])}
+        page = PAGE % (choose.choice(PAGE_TITLES), "</p><p>".join(sentences))
+        host = names.made_up(choose)
+        path = choose.choice(["", "blocked", "stop.html", "?id=%d" % choose.randint(1, 99999)])
+        status = choose.choice(["403 Forbidden", "200 OK", "451 Unavailable For Legal Reasons"])
+        return {"page": page, "location": "http://%s/%s" % (host, path), "status": status}
 
     def dns_flow(self, client, act=None, name=None):
         act = act or weighted(self.random, {"plain": 20, "gone": 1, "slow": 1, "dead": 1})
@@ -249,7 +253,8 @@ class Draft:
         if random.random() < 0.1:
             self.add_hole(random.choice(self.servers))
         if random.random() < 0.1:
-            self.events.append({"kind": "own_reset", "server_ip": random.choice(self.servers)["ip"], "at": round(random.uniform(5, self.span), 1)})
+            self.events.append({"kind": "own_reset", "server_ip": random.choice(self.servers)["ip"],
+                                "at": round(random.uniform(5, self.span), 1)})
 
     def add_crash(self):
         """A server program dies with all its connections; later ones are refused."""
@@ -298,7 +303,10 @@ class Draft:
         return [name for name in self.names if self.censor and listed(self.censor, name)]
 
     def set_censor(self, action, key, program=None, **more):
-        """A censor with the settings that all kinds share; `more` adds and overrides. What it blocks stands on servers of a program."""
+        """A censor with the settings that all kinds share; `more` adds and overrides.
+
+        With a program, a fair part of what is blocked stands on its servers.
+        """
         choose = self.chooser
         censor = {"name": self.family, "action": action, "key": key, "names": [], "match": "exact", "addresses": [], "ports": [],
                   "reassemble": choose.random() < 0.75, "misses": round(choose.uniform(0.02, 0.12), 3), "way": None, "residual_s": 0,
@@ -330,7 +338,8 @@ class Draft:
         last = max(flow["at"] + flow["patience"] for flow in self.flows)
         for server in self.servers:
             at = round(last + self.random.uniform(0.2, 1.5), 3)
-            self.flow(self.random.choice(self.clients), "scan", "closed_port", None, server["ip"], port=self.random.choice(CLOSED), at=at, patience=2.0)
+            client = self.random.choice(self.clients)
+            self.flow(client, "scan", "closed_port", None, server["ip"], port=self.random.choice(CLOSED), at=at, patience=2.0)
 
     def scene(self):
         self.late_flows()
@@ -339,7 +348,8 @@ class Draft:
             flow["id"] = number
         last = max(flow["at"] + flow["patience"] for flow in self.flows)
         return {"scene": self.family, "family": self.family, "seed": self.seed, "seconds": round(last + 2),
-                "server_ttl": self.server_ttl, "clients": self.clients, "servers": self.servers + self.resolvers + self.relays + self.foreign, "flows": self.flows,
+                "server_ttl": self.server_ttl, "clients": self.clients,
+                "servers": self.servers + self.resolvers + self.relays + self.foreign, "flows": self.flows,
                 "censor": self.censor, "events": self.events}
 
 

@@ -31,8 +31,8 @@ CAUSES = {
 # Innocent behaviours after which the user was served nothing, or only in part, by the server's or the network's own fault.
 UNSERVED = {"reset_hello", "hung", "closed_port", "dead", "server_full", "crash", "outage", "pmtu"}
 # Innocent behaviours that may well end otherwise than in "worked".
-MAY_FAIL = UNSERVED | {"cancel", "alert", "poll_give_up", "vanished", "stop", "abort", "close_unread", "server_rst", "server_unread", "idle_rst",
-                       "own_reset", "rst_close", "gone", "broken", "not_picked_up", "long_poll", "idle_push", "slow", "trickle"}
+MAY_FAIL = UNSERVED | {"cancel", "alert", "poll_give_up", "vanished", "stop", "abort", "close_unread", "server_rst", "server_unread",
+                       "idle_rst", "own_reset", "rst_close", "gone", "broken", "not_picked_up", "long_poll", "idle_push", "slow", "trickle"}
 
 
 def seen(label, expect, mechanism, others=(), observable=True, needs="controls"):
@@ -403,7 +403,10 @@ def rows(scene, played, log):
 # ---------------------------------------------------------------- what does not fit
 
 def surprise(story, cut_short=()):
-    """What is wrong with a flow, or None; `cut_short` are flows of which another connection was touched: a browser gives up all of a page."""
+    """What is wrong with a flow, or None.
+
+    `cut_short` are flows of which another connection was touched: a browser gives up all of a page.
+    """
     flow, what = story.flow, "%s %s %s" % (story.flow["kind"], story.flow.get("act"), story.flow.get("name"))
     if flow["outcome"] not in ("worked", "degraded", "failed"):
         return "%s: outcome %r" % (what, flow["outcome"])
