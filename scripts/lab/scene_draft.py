@@ -17,8 +17,9 @@ PAGE = "<html><head><title>%s</title></head><body><p>%s</p></body></html>"
 PAGE_TITLES = ["Access denied", "Access restricted", "Доступ ограничен", "Erişim engellendi", "Notice"]
 PAGE_SENTENCES = [
     "Access to this site is restricted.", "This page has been blocked by order of the regulator.",
-    "Доступ к ресурсу ограничен по решению суда.", "Bu siteye erişim mahkeme kararı ile engellenmiştir.",
+    "Доступ к ресурсу ограничен по решению суда.",
     "The resource is listed in the unified register of prohibited information.",
+    "Bu siteye erişim mahkeme kararı ile engellenmiştir.",
     "If you believe that this is an error, contact your provider and quote the number of this notice.",
 ]
 CLOSED = [8443, 8444, 5223, 4433, 993]
