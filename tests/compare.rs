@@ -282,6 +282,25 @@ fn an_answer_to_the_syn_that_the_servers_capture_lacks_is_a_hole_of_that_capture
 }
 
 #[test]
+fn a_minute_with_slow_packets_does_not_turn_the_clock() {
+    let exchange = |at: u64, base: u32, back: u64| {
+        [
+            c2s(base, 0, "S", 0).at(at, at + 20),
+            s2c(base + 9_000, base + 1, "SA", 0).at(at + 20 + back, at + 20),
+            c2s(base + 1, base + 9_001, "A", 90).at(at + 21 + back, at + 41 + back),
+            s2c(base + 9_001, base + 91, "A", 300).at(at + 41 + 2 * back, at + 41 + back),
+        ]
+    };
+    let start = 1_700_000_000_000 % 60_000; // ms into the first minute
+    let seen: Vec<Seen> =
+        [exchange(0, 1_000, 20), exchange(55_000 - start, 50_000, 20), exchange(61_000 - start, 90_000, 300)].into_iter().flatten().collect();
+    let compared = compared(&seen, None);
+    assert_eq!(others(&compared), []);
+    let offset = compared.summary["clock_offset_ms"].as_array().expect("known at both ends").iter().map(|ms| ms.as_f64().expect("a number"));
+    assert!(offset.clone().all(|ms| ms.abs() < 10.0), "{:?}", offset.collect::<Vec<_>>());
+}
+
+#[test]
 fn what_came_after_the_other_capture_ended_may_have_been_sent_after_its_end() {
     let refused = [c2s(1_001, 9_001, "A", 90).at(500, None), s2c(9_001, 0, "R", 0).at(600, None)];
     let compared = compared(&opening().into_iter().chain(refused).collect::<Vec<_>>(), None);

@@ -26,8 +26,8 @@ CLOSED = [8443, 8444, 5223, 4433, 993]
 
 # How often a client does what. Nothing of this depends on the name or on the censor.
 ACTS = {
-    "plain": 24, "abort": 4, "cancel": 3, "close_unread": 3, "rst_close": 3, "server_rst": 3, "server_unread": 2, "idle_rst": 2,
-    "own_reset": 2, "reset_hello": 3,
+    "plain": 24, "abort": 4, "cancel": 1, "close_unread": 3, "rst_close": 3, "server_rst": 3, "server_unread": 2, "idle_rst": 2,
+    "own_reset": 2, "reset_hello": 1,
     "alert": 2, "hung": 2, "slow": 3, "long_poll": 3, "poll_give_up": 3, "idle_push": 2, "upload": 3, "trickle": 3, "bulk": 3,
     "stop": 3, "split": 5, "no_sni": 2, "vanished": 1,
 }
@@ -329,7 +329,7 @@ class Draft:
         return {"to": to, "flags": choose.choice(["R", "RA"]), "count": choose.choice([1, 1, 2, 3, 4]), "guess": [0],
                 "ttl": choose.choice(["copy", "copy", "far", "fixed:%d" % choose.randint(64, 255)]),
                 "ipid": choose.choice(["zero", "zero", "zero", "copy", "random", "fixed"]),
-                "window": choose.choice(["zero", "zero", "copy", "copy", "random"]),
+                "window": choose.choice(["zero", "zero", "zero", "copy", "copy", "random"]),
                 "options": choose.random() < 0.3, "delay_ms": [0.3, round(choose.uniform(1, 8), 1)], "swallow": False}
 
     # The whole

@@ -3,7 +3,7 @@
 //! A packet to the server takes at least no time, and one to the client neither: the differences of the two captures' times bound the offset from above
 //! and from below. The middle of the closest bounds is right where the fastest packets take as long in both directions. Clocks drift, so bounds are taken
 //! over a minute at a time, and the offset runs straight from one minute's middle to the next (after Paxson, "On calibrating measurements of packet transit
-//! times", SIGMETRICS 1998, section 4).
+//! times", SIGMETRICS 1998, section 4). A minute with few or slow packets takes over the bounds of those beside it, as far as clocks drift.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,7 +21,13 @@ pub struct Clock {
     knots: Vec<(i64, i64)>,
 }
 
+/// Clocks drift apart by this much at the most, in ns per window (by design, 100 ppm: NTP holds clocks within 15 ppm, RFC 5905 section 7.2).
+const DRIFT: i64 = WINDOW / 10_000;
+/// Windows on either side from which bounds are taken over: an hour.
+const NEIGHBOURS: i64 = 60;
+
 /// Bounds of the offset in one window.
+#[derive(Clone, Copy)]
 struct Bounds {
     low: i64,
     high: i64,
@@ -60,8 +66,20 @@ pub fn align(pairs: &[Pair<'_>]) -> Clock {
             Direction::ServerToClient => window.low = window.low.max(server - client),
         }
     }
-    let known = windows.into_iter().filter(|(_, bounds)| bounds.low != i64::MIN && bounds.high != i64::MAX);
-    Clock { knots: known.map(|(window, bounds)| (window * WINDOW + WINDOW / 2, bounds.low.midpoint(bounds.high))).collect() }
+    let known = windows.keys().filter_map(|&window| Some((window * WINDOW + WINDOW / 2, offset_in(window, &windows)?)));
+    Clock { knots: known.collect() }
+}
+
+/// The middle of the closest bounds that a window and its neighbours give; its own where a clock was set between them.
+fn offset_in(window: i64, windows: &BTreeMap<i64, Bounds>) -> Option<i64> {
+    let own = *windows.get(&window)?;
+    let near = windows.range(window - NEIGHBOURS..=window + NEIGHBOURS);
+    let shared = near.fold(own, |shared, (other, bounds)| {
+        let drift = (other - window).abs() * DRIFT;
+        Bounds { low: shared.low.max(bounds.low.saturating_sub(drift)), high: shared.high.min(bounds.high.saturating_add(drift)) }
+    });
+    let bounds = if shared.low <= shared.high { shared } else { own };
+    (bounds.low != i64::MIN && bounds.high != i64::MAX).then(|| bounds.low.midpoint(bounds.high))
 }
 
 /// What makes a packet the only one of its kind in a flow.

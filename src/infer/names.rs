@@ -18,7 +18,7 @@ const BLOCKED_FAILS: f64 = 0.9;
 /// The most that comparison adds (by design), and the most that it takes away.
 const WEIGHT_MAX: f64 = 3.0;
 const WEIGHT_MIN: f64 = -4.0;
-/// A program hangs now and then; a name whose flows hang at least this often is another matter (by design).
+/// A program hangs or resets now and then; a name whose flows hang or are reset at least this often is another matter (by design).
 const REPEATED: usize = 2;
 /// Comparison over so many buckets of a minute on either side is a matched control.
 pub const BUCKETS_MIN: usize = 5;
@@ -204,6 +204,8 @@ impl Comparison {
             Failure::Dead if self.alive == Alive::BeforeAndAfter => WEIGHT_MAX / 4.0,
             Failure::Dead => WEIGHT_MAX,
             Failure::Unanswered if self.failed < REPEATED || self.alive == Alive::NotSeen => by_names.min(0.0),
+            // Programs cancel, and servers refuse, now and then.
+            Failure::Reset if self.failed < REPEATED => by_names.min(0.0),
             Failure::Unanswered | Failure::Reset => by_names,
         }
     }

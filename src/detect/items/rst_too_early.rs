@@ -3,7 +3,7 @@
 //! At the client: the request is answered by a reset sooner than a round trip to the server takes. At the server: the client resets what it asked for
 //! sooner than any answer can have reached it. Benign first: a connection that is closing; a reset after a long idle time that happens to meet a request.
 //! Source: limits by design: less than 0.7 of the round trip, and at least 2 ms less, since paths vary. A client may give up at any moment, while a box acts at
-//! once: there it is a quarter of the round trip.
+//! once: there it is 10 ms, and a quarter of the round trip.
 
 use crate::detect::Evidence;
 use crate::detect::features::TcpView;
@@ -13,6 +13,7 @@ use super::{first_reset, reset_mechanism};
 
 const SHARE: f64 = 0.7;
 const SHARE_AT_SERVER: f64 = 0.25;
+const AT_ONCE: Span = Span::from_millis(10);
 const MARGIN: Span = Span::from_millis(2);
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
@@ -23,7 +24,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         Direction::ServerToClient => (view.server_round_trip().filter(|_| request.answer.is_none_or(|(time, _)| time > reset.time))?, SHARE),
         Direction::ClientToServer => (view.client_round_trip()?, SHARE_AT_SERVER),
     };
-    if span < Span::ZERO {
+    if span < Span::ZERO || (direction == Direction::ClientToServer && span > AT_ONCE) {
         return None;
     }
     if span.as_ms() >= share * round_trip.as_ms() || Span(round_trip.0 - span.0) < MARGIN {
