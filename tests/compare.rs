@@ -301,6 +301,15 @@ fn a_minute_with_slow_packets_does_not_turn_the_clock() {
 }
 
 #[test]
+fn an_equal_packet_half_a_minute_later_is_another_one() {
+    // The client's reset is lost; a load balancer ends the forgotten connection with the same numbers.
+    let ended = [c2s(1_001, 9_001, "A", 90).at(100, 120), s2c(9_001, 1_091, "A", 0).at(140, 120), c2s(1_091, 0, "R", 0).id(7).at(200, None)];
+    let late = [s2c(9_001, 1_091, "A", 0).at(28_020, 28_000), c2s(1_091, 0, "R", 0).id(99).at(None, 28_030)];
+    let compared = compared(&opening().into_iter().chain(ended).chain(late).collect::<Vec<_>>(), None);
+    assert_eq!(others(&compared), [is("client", 6, "dropped"), is("server", 7, "injected")]);
+}
+
+#[test]
 fn what_came_after_the_other_capture_ended_may_have_been_sent_after_its_end() {
     let refused = [c2s(1_001, 9_001, "A", 90).at(500, None), s2c(9_001, 0, "R", 0).at(600, None)];
     let compared = compared(&opening().into_iter().chain(refused).collect::<Vec<_>>(), None);

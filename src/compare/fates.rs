@@ -20,6 +20,8 @@ use crate::packet::TcpFlags;
 const CLOCK_SLACK: Span = Span::from_millis(2);
 /// A packet that takes so much longer than the fastest one of its direction was held back (by design: four times what jitter of real paths adds).
 const LATE: Span = Span::from_millis(200);
+/// No queue holds a packet for longer (by design): what comes later is another one of the same kind.
+const LONGEST: Span = Span::from_secs(10);
 /// What replaces a packet without an identification comes when that would have come, give or take this (by design).
 const USUAL_WITHIN: Span = Span::from_millis(50);
 /// Copies of a packet follow it within this, as in `flow/copies.rs`.
@@ -434,7 +436,8 @@ fn likeliest(candidates: &[usize], sent: &[Judged], received: &Judged, base: Spa
 
 /// Whether one may be the other on its arrival.
 fn may_arrive(sent: &Judged, received: &Judged) -> bool {
-    received.at - sent.at + CLOCK_SLACK >= Span::ZERO && sent.packet.may_be(&received.packet)
+    let delay = received.at - sent.at;
+    delay + CLOCK_SLACK >= Span::ZERO && delay <= LONGEST && sent.packet.may_be(&received.packet)
 }
 
 fn pair(sent: &mut Judged, received: &mut Judged) {
