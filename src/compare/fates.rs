@@ -154,7 +154,7 @@ impl Way {
             base: self.fastest(),
             received: Stretches::of(&self.received),
             sent,
-            first: highest(own().map(|sent| u32::MAX - sent.packet.seq)).map(|first| u32::MAX - first),
+            first: lowest(own().map(|sent| sent.packet.seq)),
             highest: highest(own().map(|sent| sent.packet.next_seq())),
             last_arrived: self.sent.iter().filter(|sent| sent.peer.is_some()).map(|sent| sent.at).max(),
             last_alive: own().map(|sent| sent.at).max(),
@@ -244,6 +244,11 @@ impl Stretches {
 /// The one that comes last in the order of sequence numbers.
 fn highest(seqs: impl Iterator<Item = u32>) -> Option<u32> {
     seqs.reduce(|one, other| if before(one, other) { other } else { one })
+}
+
+/// The one that comes first.
+fn lowest(seqs: impl Iterator<Item = u32>) -> Option<u32> {
+    seqs.reduce(|one, other| if before(other, one) { other } else { one })
 }
 
 /// What packets are known again by: sequence and acknowledgement number, flags, length, identification, timestamp.

@@ -58,9 +58,7 @@ impl Silence {
             inside_record: inside_record(view),
         })
     }
-}
 
-impl Silence {
     /// When the waiting side last tried the path, or else how long it waited: what the silent side did later, it may have done when an outage was over.
     pub fn tried_until(&self) -> Timestamp {
         self.repeats.last().map_or(self.since + self.watched, |&(time, _)| time)
