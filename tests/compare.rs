@@ -362,6 +362,25 @@ fn records_that_a_capture_lacks_are_not_blamed_on_the_network() {
 }
 
 #[test]
+fn captures_without_a_flow_in_common_prove_nothing() {
+    let place = tempfile::tempdir().expect("a folder");
+    let out = place.path().join("out");
+    let ran = run(tamperscope().arg("compare").args([&sample("drop.pcap"), &sample("reset-v6-server.pcap")]).arg("-o").arg(&out)).whole();
+    assert!(ran.err.contains("no flow is in both captures"), "{}", ran.err);
+    assert!(rows(&out, "flows").is_empty() && rows(&out, "fates").is_empty());
+}
+
+#[test]
+fn damage_is_named_once() {
+    let place = tempfile::tempdir().expect("a folder");
+    let cut = place.path().join("cut.pcap");
+    let whole = fs::read(sample("reset-race.pcap")).expect("a sample");
+    fs::write(&cut, &whole[..30_000]).expect("written");
+    let ran = run(tamperscope().arg("compare").args([&cut, &sample("reset-race-server.pcap")]).arg("-o").arg(place.path().join("out")));
+    assert_eq!((ran.code, ran.err.matches("cut.pcap").count()), (Some(3), 1), "{}", ran.err);
+}
+
+#[test]
 fn what_cannot_be_read_ends_without_tables() {
     let place = tempfile::tempdir().expect("a folder");
     let empty = place.path().join("empty.pcap");

@@ -18,6 +18,9 @@ pub fn run(arguments: Compare) -> Result<Exit, CliError> {
     progress.finish();
     let summary = result?;
     summary.refused.iter().chain(&summary.damaged).for_each(|line| eprintln!("tamperscope: {line}"));
+    if summary.joined == 0 {
+        eprintln!("tamperscope: no flow is in both captures: nothing can be compared");
+    }
     if json {
         print_json(&summary)?
     } else {

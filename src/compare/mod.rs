@@ -32,7 +32,11 @@ pub struct Compared {
 
 /// Compares what was read at both ends.
 fn compare(client: &Side, server: &Side) -> Compared {
-    let pairs = join::pairs(client, server);
+    let mut pairs = join::pairs(client, server);
+    // Without a flow that both hold nothing shows that they belong together, or what their clocks have to do with each other.
+    if !pairs.iter().any(|pair| pair.ends.iter().all(Option::is_some)) {
+        pairs.clear();
+    }
     let clock = clock::align(&pairs);
     let losses = Losses::measure(&pairs, client, server, &clock);
     let judged: Vec<Fates> = pairs.iter().map(|pair| fates::of(pair, client, server, &clock, &losses)).collect();

@@ -107,8 +107,7 @@ impl<'a> Job<'a> {
 
 /// What is wrong with the files of an end.
 fn damaged(side: &Side) -> Vec<String> {
-    let broken = side.reports.iter().filter_map(|report| Some(format!("{}: {}", report.path.display(), report.error.as_ref()?)));
-    broken.collect()
+    side.reports.iter().filter_map(|report| Some(report.error.as_ref()?.to_string())).collect()
 }
 
 fn run_id(flows: &[i64], settings: &Settings) -> String {
