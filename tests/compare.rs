@@ -310,6 +310,15 @@ fn an_equal_packet_half_a_minute_later_is_another_one() {
 }
 
 #[test]
+fn what_was_sent_after_a_capture_ended_is_no_hole_of_it() {
+    let muted = [c2s(1_001, 9_001, "A", 200).at(50, 70), s2c(9_001, 1_201, "A", 0).at(None, 70), c2s(1_001, 9_001, "A", 200).at(300, 320)];
+    let late = [s2c(9_001, 1_201, "A", 0).at(None, 320), c2s(1_001, 9_001, "A", 200).at(None, 8_020), s2c(9_001, 1_201, "A", 0).at(None, 8_021)];
+    let other = [s2c(9_001, 1_201, "A", 0).at(2_000, 1_980)];
+    let compared = compared(&opening().into_iter().chain(muted).chain(late).chain(other).collect::<Vec<_>>(), None);
+    assert_eq!(compared.summary["lost_by_captures"], serde_json::json!({"client": 0.0, "server": 0.0}));
+}
+
+#[test]
 fn what_came_after_the_other_capture_ended_may_have_been_sent_after_its_end() {
     let refused = [c2s(1_001, 9_001, "A", 90).at(500, None), s2c(9_001, 0, "R", 0).at(600, None)];
     let compared = compared(&opening().into_iter().chain(refused).collect::<Vec<_>>(), None);

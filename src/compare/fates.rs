@@ -80,9 +80,9 @@ impl Losses {
         let mut losses = Self::default();
         for pair in pairs.iter().filter(|pair| pair.ends.iter().all(Option::is_some)) {
             for direction in Direction::BOTH {
-                let Matching { way, answers, .. } = Matching::new(pair, direction, client, server, clock).matched();
+                let matching = Matching::new(pair, direction, client, server, clock).matched();
                 let (sender, receiver) = ends(direction);
-                for (end, (of, lacks)) in [sender, receiver].into_iter().zip(lost(&way, &answers)) {
+                for (end, (of, lacks)) in [sender, receiver].into_iter().zip(matching.lost()) {
                     losses.0[end] = (losses.0[end].0 + of, losses.0[end].1 + lacks);
                 }
             }
@@ -113,13 +113,6 @@ fn ends(direction: Direction) -> (usize, usize) {
         Direction::ClientToServer => (0, 1),
         Direction::ServerToClient => (1, 0),
     }
-}
-
-/// Of matched packets: how many the sender's and the receiver's capture should hold, and lack.
-fn lost(way: &Way, answers: &Answers) -> [(u64, u64); 2] {
-    let sender_lacks = way.received.iter().filter(|received| received.fate.is_none() && was_passed_over(received, way)).count() as u64;
-    let receiver_lacks = way.sent.iter().filter(|sent| sent.fate.is_none() && answers.has_arrived(&sent.packet, way)).count() as u64;
-    [(way.received.len() as u64, sender_lacks), (way.sent.len() as u64, receiver_lacks)]
 }
 
 /// The sender goes on behind the packet's bytes without having been seen to send them: its capture lacks the packet.
@@ -314,6 +307,20 @@ impl Matching<'_> {
         self
     }
 
+    /// How many packets the sender's and the receiver's capture should hold, and lack.
+    fn lost(&self) -> [(u64, u64); 2] {
+        let Self { way, answers, .. } = self;
+        let passed_over = |received: &&Judged| received.fate.is_none() && was_passed_over(received, way) && self.sender_was_captured(received);
+        let arrived = |sent: &&Judged| sent.fate.is_none() && answers.has_arrived(&sent.packet, way) && sent.at >= self.receiver.0;
+        let (sender_lacks, receiver_lacks) = (way.received.iter().filter(passed_over).count() as u64, way.sent.iter().filter(arrived).count() as u64);
+        [(way.received.len() as u64, sender_lacks), (way.sent.len() as u64, receiver_lacks)]
+    }
+
+    /// Whether the sender's capture still went on when a packet was sent: what came as fast as any was sent this long ago.
+    fn sender_was_captured(&self, received: &Judged) -> bool {
+        received.at.0 - self.way.known.base.unwrap_or(Span::ZERO).0 <= self.sender.1.0
+    }
+
     /// Pairs packets of which either capture holds one of the kind: they tell how long the way takes.
     fn by_only(&mut self, kind: impl Fn(&Observed) -> Option<Kind>) {
         let only = |packets: &[Judged]| {
@@ -415,9 +422,7 @@ impl Matching<'_> {
 
     fn was_injected(&self, received: &Judged) -> bool {
         let from = self.in_view_from.unwrap_or(self.sender.0 + ON_ITS_WAY);
-        // The sender's capture may have ended before: what came as fast as any was sent this long ago.
-        let sent_by = received.at.0 - self.way.known.base.unwrap_or(Span::ZERO).0;
-        let in_view = received.at >= from && sent_by <= self.sender.1.0;
+        let in_view = received.at >= from && self.sender_was_captured(received);
         let lossy = self.losses.is_some_and(|losses| losses.has_holes(ends(self.direction).0));
         in_view && !looks_sent(received, &self.way) && (!lossy || self.betrays_itself(received))
     }
