@@ -63,6 +63,8 @@ def pieces(wish, request, close=False):
         return for_browser(request)
     if act in NEVER:
         return [(None, b"")]
+    if wish.get("kind") == "http" and random.random() < 0.25:
+        return [(0, b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\n\r\n" % wish["name"].encode())]
     if act == "slow":
         return [(wait, whole(size, close=close))]
     if act == "long_poll":

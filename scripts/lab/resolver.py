@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 
 import acts
 import dns
@@ -53,7 +54,7 @@ def zone_of(name):
 
 def bind(address):
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    if ":" not in address and random.Random(address).random() < 0.5:
+    if ":" not in address and zlib.crc32(address.encode()) & 1:
         sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
     sock.bind((address, 53))
     return sock

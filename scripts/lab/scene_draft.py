@@ -328,9 +328,9 @@ class Draft:
         choose = self.chooser
         return {"to": to, "flags": choose.choice(["R", "RA"]), "count": choose.choice([1, 1, 2, 3, 4]), "guess": [0],
                 "ttl": choose.choice(["copy", "copy", "far", "fixed:%d" % choose.randint(64, 255)]),
-                "ipid": choose.choice(["zero", "zero", "zero", "copy", "random", "fixed"]),
+                "ipid": choose.choice(["zero", "zero", "zero", "zero", "copy", "random", "fixed"]),
                 "window": choose.choice(["zero", "zero", "zero", "copy", "copy", "random"]),
-                "options": choose.random() < 0.3, "delay_ms": [0.3, round(choose.uniform(1, 8), 1)], "swallow": False}
+                "options": choose.random() < 0.2, "delay_ms": [0.3, round(choose.uniform(1, 8), 1)], "swallow": False}
 
     # The whole
 

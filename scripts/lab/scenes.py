@@ -419,7 +419,9 @@ def quic_browser(draft):
 @family("http-page", "http-redirect", "http-drop")
 def http(draft):
     web(draft)
+    ipid, options = draft.chooser.choice(["copy", "copy", "copy", "random", "zero"]), draft.chooser.random() < 0.6
     looks = dict(draft.reset_words(draft.chooser.choice(["client", "both"])), swallow=True, **draft.page_words())
+    looks.update(ipid=ipid, options=options)
     draft.set_censor(draft.family.replace("-", "_"), "http_host", **({} if draft.family == "http-drop" else looks))
 
 

@@ -33,6 +33,7 @@ FLOW, RESET, ANSWER = "flow", "reset", "answer"
 #   Weaver, Sommer, Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009
 #   Xue et al., "TSPU: Russia's Decentralized Censorship System", IMC 2022
 #   Sundara Raman et al., "Global, Passive Detection of Connection Tampering", SIGCOMM 2023
+#   Jones, Lee, Feamster, Gill, "Automated Detection and Fingerprinting of Censorship Block Pages", IMC 2014
 #   Duan et al., "Hold-On: Protecting Against On-Path DNS Poisoning", SATIN 2012
 ALLOWED = {
     (FLOW, "act"): "a hello in parts escapes a censor that does not reassemble (Xue 2022)",
@@ -52,6 +53,10 @@ ALLOWED = {
     (ANSWER, "TTL less the sender's"): "an injector stands elsewhere (Clayton 2006)",
     (ANSWER, "flags"): "a forged page comes with PSH and FIN (the answers of 1.1.1.1:80 in October 2023: PSH+ACK+FIN)",
     (ANSWER, "IPID step"): "an injector does not know the sender's counter (Sundara Raman 2023)",
+    # Before the server's first data there is only its SYN/ACK to copy from, which Linux sends with IPID 0.
+    (ANSWER, "IPID"): "an injector does not know the sender's counter (Sundara Raman 2023)",
+    (ANSWER, "IPID is zero"): "an injector does not know the sender's counter (Sundara Raman 2023)",
+    (ANSWER, "length"): "block pages are known by their length (Jones 2014)",
 }
 # Fields that are the key of a rule, or follow from it: not asked in scenes with such a censor.
 KEYS = {"server_port": {"server port", "kind", "first payload length"}, "protocol": {"kind", "act", "first payload length"},
