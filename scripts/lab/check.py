@@ -21,6 +21,7 @@ sys.path.insert(0, str(HERE))
 import check_fates  # noqa: E402
 import check_flows  # noqa: E402
 from check_fates import FAULTS  # noqa: E402
+from lines import read_lines  # noqa: E402
 
 EXE = HERE.parents[1] / "target" / "release" / "tamperscope"
 Pair = collections.namedtuple("Pair", "scene client findings flows")
@@ -33,10 +34,6 @@ def arguments():
     parser.add_argument("--only", default="", help="scenes or families, separated by commas")
     parser.add_argument("--list", action="store_true", help="print each disagreement")
     return parser.parse_args()
-
-
-def read_lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
 
 
 # ---------------------------------------------------------------- one pair of captures

@@ -13,7 +13,6 @@ is false and `ok` is right as well. Together the derived captures hold at most B
 import argparse
 import bisect
 import collections
-import json
 import os
 import pathlib
 import random as randoms
@@ -25,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import pcap  # noqa: E402
 from box.packets import Packet as Whole  # noqa: E402
+from lines import read_lines, write_lines  # noqa: E402
 
 BUDGET = 0.45  # of the bytes of all captures
 PASSES = 3  # kinds for each scene, as far as the budget goes
@@ -470,8 +470,7 @@ def write(path, made):
 def derive(out, seed=1):
     """Makes OUT/conditions and its rows anew; the rows."""
     out = pathlib.Path(out)
-    lines = [json.loads(line) for line in (out / "truth.jsonl").read_text().splitlines() if line.strip()]
-    originals, by_file = [row for row in lines if row["condition"] is None], collections.defaultdict(list)
+    originals, by_file = [row for row in read_lines(out / "truth.jsonl") if row["condition"] is None], collections.defaultdict(list)
     for row in originals:
         by_file[row["file"]].append(row)
     clear(out / "conditions")
@@ -497,12 +496,6 @@ def clear(folder):
     for path in folder.iterdir():
         if path.name.startswith(tuple(kind + "-" for kind in KINDS)):
             path.unlink()
-
-
-def write_lines(path, rows):
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    part.replace(path)
 
 
 def main():

@@ -21,6 +21,7 @@ import traceback
 import captured
 import certificates
 import truth
+from lines import read_lines, write_lines
 from network import Network
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -62,18 +63,6 @@ def missing(with_browser=False):
 
 def names_of(scene, program=None):
     return [name for server in scene["servers"] if program in (None, server["program"]) for name in server["names"]]
-
-
-def read_lines(path):
-    if not os.path.exists(path):
-        return []
-    with open(path) as source:
-        return [json.loads(line) for line in source if line.strip()]
-
-
-def write_lines(path, rows):
-    with open(path, "w") as target:
-        target.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def program(scene, name):

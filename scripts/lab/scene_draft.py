@@ -224,6 +224,11 @@ class Draft:
             first = first or flow
             flow["at"], flow["call"] = first["at"], first["call"]
 
+    def for_each_client(self, count, flow, *how):
+        for client in self.clients:
+            for _ in range(count):
+                flow(client, *how)
+
     def mix(self, per_client=None, tls=0.72):
         """The innocent behaviours of all clients, on all names and servers."""
         for client in self.clients:

@@ -72,9 +72,7 @@ def web(draft):
     draft.add_clients()
     draft.add_servers()
     draft.mix(per_client=6)
-    for client in draft.clients:
-        for _ in range(12):
-            draft.other_flow(client, "http")
+    draft.for_each_client(12, draft.other_flow, "http")
     draft.innocent_events()
 
 
@@ -83,9 +81,7 @@ def questions(draft):
     draft.add_servers(count=4)
     draft.add_resolvers()
     draft.mix(per_client=4)
-    for client in draft.clients:
-        for _ in range(22):
-            draft.dns_flow(client)
+    draft.for_each_client(22, draft.dns_flow)
 
 
 def calls(draft):
@@ -93,27 +89,21 @@ def calls(draft):
     draft.add_servers(count=3)
     draft.add_relays(draft.random.randint(4, 5))
     draft.mix(per_client=4)
-    for client in draft.clients:
-        for _ in range(5):
-            draft.call_flows(client)
+    draft.for_each_client(5, draft.call_flows)
 
 
 def raw(draft):
     draft.add_clients()
     draft.add_servers()
     draft.mix(per_client=6)
-    for client in draft.clients:
-        for _ in range(9):
-            draft.raw_flow(client)
+    draft.for_each_client(9, draft.raw_flow)
 
 
 def quic(draft):
     draft.add_clients()
     draft.add_servers(quic=True)
     draft.mix(per_client=7)
-    for client in draft.clients:
-        for _ in range(12):
-            draft.quic_flow(client)
+    draft.for_each_client(12, draft.quic_flow)
 
 
 def browser(draft):
@@ -236,9 +226,7 @@ def rst_guess(draft):
 def rst_split(draft):
     """Split hellos, which some censors put together and others do not."""
     rst(draft, reassemble=draft.chooser.random() < 0.3)
-    for client in draft.clients:
-        for _ in range(5):
-            draft.tls_flow(client, "split")
+    draft.for_each_client(5, draft.tls_flow, "split")
 
 
 @family("rst-residual")

@@ -11,6 +11,8 @@ import json
 import pathlib
 
 import pcap
+from box.packets import after
+from lines import read_lines
 
 FlowSeen = collections.namedtuple("FlowSeen", "row scene kind cluster interfered fields packets")
 PacketSeen = collections.namedtuple("PacketSeen", "what forged fields")
@@ -24,7 +26,7 @@ def read_truth(out):
     """Rows of whole captures; of the scenes that are there, while the lab is still being made."""
     whole = out / "truth.jsonl"
     files = [whole] if whole.exists() else sorted((out / "logs").glob("*.truth.jsonl"))
-    rows = [json.loads(line) for path in files for line in path.read_text().splitlines() if line.strip()]
+    rows = [row for path in files for row in read_lines(path)]
     return [row for row in rows if not row.get("condition") and row["file"].startswith("captures/")]
 
 
@@ -245,10 +247,6 @@ def of_header(packet, same):
         if packet.ipid is not None:
             found["IPID step"] = after16(packet.ipid, same[-1][2].ipid)
     return found
-
-
-def after(a, b):
-    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
 def after16(a, b):

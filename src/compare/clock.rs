@@ -5,10 +5,10 @@
 //! over a minute at a time, and the offset runs straight from one minute's middle to the next (after Paxson, "On calibrating measurements of packet transit
 //! times", SIGMETRICS 1998, section 4). A minute with few or slow packets takes over the bounds of those beside it, as far as clocks drift.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::join::Pair;
-use super::observed::Observed;
+use super::observed::{Observed, singles};
 use super::read::Connection;
 use crate::model::{Direction, Timestamp};
 
@@ -89,19 +89,18 @@ type Kind = (bool, u32, u32, u32, u8, u16, u32);
 fn unique<'a>(pair: &Pair<'a>) -> Vec<(Direction, &'a Observed, &'a Observed)> {
     let [Some(client), Some(server)] = pair.ends else { return Vec::new() };
     let kinds = |connection: &'a Connection| {
-        let mut kinds: HashMap<Kind, Option<&'a Observed>> = HashMap::new();
-        for packet in connection.packets.iter().filter(|packet| !packet.is_reset()) {
+        let packets = connection.packets.iter().filter(|packet| !packet.is_reset());
+        singles(packets.map(|packet| {
             let from_client = packet.sender == connection.client;
-            let kind = (from_client, packet.seq, packet.ack, packet.len, packet.shape(), packet.ip_id, packet.timestamp);
-            kinds.entry(kind).and_modify(|only| *only = None).or_insert(Some(packet));
-        }
-        kinds
+            let kind: Kind = (from_client, packet.seq, packet.ack, packet.len, packet.shape(), packet.ip_id, packet.timestamp);
+            (kind, packet)
+        }))
     };
     let there = kinds(server);
-    let here = kinds(client).into_iter().filter_map(|(kind, packet)| Some((kind, packet?)));
+    let here = kinds(client).into_iter();
     here.filter_map(|(kind, packet)| {
         let direction = if kind.0 { Direction::ClientToServer } else { Direction::ServerToClient };
-        let peer = (*there.get(&kind)?)?;
+        let peer = *there.get(&kind)?;
         packet.may_be(peer).then_some((direction, packet, peer))
     })
     .collect()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::join::Pair;
-use super::observed::{Observed, before};
+use super::observed::{Observed, before, singles};
 use super::read::{Connection, Side};
 use crate::model::rows::{FateCounts, FateRow};
 use crate::model::words::Fate;
@@ -323,18 +323,11 @@ impl Matching<'_> {
 
     /// Pairs packets of which either capture holds one of the kind: they tell how long the way takes.
     fn by_only(&mut self, kind: impl Fn(&Observed) -> Option<Kind>) {
-        let only = |packets: &[Judged]| {
-            let mut only: HashMap<Kind, Option<usize>> = HashMap::new();
-            for (at, kind) in packets.iter().enumerate().filter_map(|(at, judged)| Some((at, kind(&judged.packet)?))) {
-                only.entry(kind).and_modify(|at| *at = None).or_insert(Some(at));
-            }
-            only
-        };
+        let only = |packets: &[Judged]| singles(packets.iter().enumerate().filter_map(|(at, judged)| Some((kind(&judged.packet)?, at))));
         let Way { sent, received, .. } = &mut self.way;
         let there = only(received);
-        for (kind, at) in only(sent).into_iter().filter_map(|(kind, at)| Some((kind, at?))) {
-            let peer = there.get(&kind).copied().flatten();
-            if let Some(peer) = peer.filter(|&peer| may_arrive(&sent[at], &received[peer])) {
+        for (kind, at) in only(sent) {
+            if let Some(peer) = there.get(&kind).copied().filter(|&peer| may_arrive(&sent[at], &received[peer])) {
                 pair(&mut sent[at], &mut received[peer]);
             }
         }

@@ -1,6 +1,7 @@
 //! One packet of a flow as one capture holds it: as little as is needed to know it again at the other end.
 
-use std::hash::BuildHasher;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 
@@ -83,6 +84,15 @@ impl Observed {
         let differ = |one: u64, other: u64| one != 0 && other != 0 && one != other;
         !differ(self.head, other.head) && !differ(self.whole, other.whole)
     }
+}
+
+/// Of things that are known by a key, those that are the only ones of theirs.
+pub fn singles<K: Eq + Hash, V>(all: impl Iterator<Item = (K, V)>) -> HashMap<K, V> {
+    let mut found: HashMap<K, Option<V>> = HashMap::new();
+    for (key, value) in all {
+        found.entry(key).and_modify(|only| *only = None).or_insert(Some(value));
+    }
+    found.into_iter().filter_map(|(key, only)| Some((key, only?))).collect()
 }
 
 fn hash(bytes: &[u8]) -> u64 {
