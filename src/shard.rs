@@ -20,7 +20,7 @@ use datagrams::Datagrams;
 use streams::{Segment, Streams};
 use transactions::{Messages, Transactions};
 
-pub use facts::{Facts, Http, ProxyTarget, Seen};
+pub use facts::{Datagram, Facts, Http, ProxyTarget, Seen};
 pub use transactions::{FlowOf, Response, Transaction};
 
 /// How many shards a source has: fixed, so that nothing depends on the machine. Enough for 64 cores.
@@ -214,11 +214,17 @@ fn read(slot: &mut Slot<Beside>, packet: &Packet, payload: &[u8], endings: &mut 
             let seq = segment.seq.plus(u32::from(segment.flags.has(TcpFlags::SYN)));
             let missing = packet.payload_bytes - packet.payload.captured.min(packet.payload_bytes);
             facts.records[packet.sender].take(seq, payload, missing);
+            facts.beginnings[packet.sender].take(seq, payload, packet.number);
             let start = flow.tcp.as_ref().and_then(|tcp| tcp.stream_start(packet.sender));
             let may_be_dns = flow.key.low_port == DNS_PORT || flow.key.high_port == DNS_PORT;
             streams.take(&Segment { packet, seq, payload, start, may_be_dns }, facts, heads, &mut dns);
         }
-        (Readers::Datagrams(datagrams), Body::Udp) => datagrams.take(packet, payload, facts, heads, &mut dns),
+        (Readers::Datagrams(datagrams), Body::Udp) => {
+            datagrams.take(packet, payload, facts, heads, &mut dns);
+            if !datagrams.is_dns() {
+                facts.note_datagram(Datagram { time: packet.time, packet: packet.number, sender: packet.sender });
+            }
+        }
         _ => {}
     }
     if let Some(client) = dns.client {

@@ -12,7 +12,7 @@ use common::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const RESULT: [&str; 5] = ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "run.json"];
+const RESULT: [&str; 6] = ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "resets.parquet", "run.json"];
 
 /// A folder with some files, and a place for the result that does not exist yet.
 struct Place(TempDir);
@@ -302,7 +302,10 @@ fn a_folder_that_is_not_empty_is_refused_and_left_alone() {
 fn force_replaces_tables_and_nothing_else() {
     let place = Place::with(&[("a.pcap", healthy()), ("out/notes.txt", b"mine".to_vec()), ("out/run.json", b"{}".to_vec())]);
     run(analyze(&[&place.at("a.pcap")], &place.out()).arg("--force")).whole();
-    assert_eq!(names_in(&place.out()), ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "notes.txt", "run.json"]);
+    assert_eq!(
+        names_in(&place.out()),
+        ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "notes.txt", "resets.parquet", "run.json"]
+    );
     assert_eq!(place.run_json()["flows"], 1);
 }
 

@@ -119,7 +119,7 @@ fn packets_in_tunnels_give_the_same_flows() {
     for name in SCENES {
         let plain = Pcap::read(&sample(&format!("{name}.pcap")));
         let vxlan = changed(&plain, |frame| vec![in_udp(4_789, &[8, 0, 0, 0, 0, 0, 42, 0], frame)]);
-        let (_, tables) = assert_same_tables(name, &plain, &vxlan, &["tunnel"]);
+        let (_, tables) = assert_same_tables(name, &plain, &vxlan, &["tunnel", "quality"]);
         assert_eq!(tunnels(&tables), ["vxlan:42"]);
         // Each direction and each connection has an identifier of its own, which makes no difference.
         let mut id = 0;
@@ -128,7 +128,7 @@ fn packets_in_tunnels_give_the_same_flows() {
             id += 1;
             vec![in_udp(2_152, &[&[0x30, 255][..], &total.to_be_bytes(), &[0, 0, 0, id as u8]].concat(), &frame[14..14 + total as usize])]
         });
-        let (plain, tables) = assert_same_tables(name, &plain, &gtp, &["tunnel"]);
+        let (plain, tables) = assert_same_tables(name, &plain, &gtp, &["tunnel", "quality"]);
         assert_eq!(tunnels(&tables), ["gtp-u"]);
         let numbers = |tables: &Tables| tables.rows("flows").iter().map(|row| number(row, "flow_id")).collect::<Vec<_>>();
         assert_eq!(numbers(&plain), numbers(&tables), "without an identifier in its key a flow keeps its number");
@@ -140,5 +140,5 @@ fn a_torn_tunnel_gives_the_same_flows() {
     let mut chance = Chance::seeded(0x5eed_0012);
     let plain = Pcap::read(&sample("reset.pcap"));
     let pieces = changed(&plain, |frame| torn(&in_udp(4_789, &[8, 0, 0, 0, 0, 0, 42, 0], frame), &mut chance));
-    assert_same_tables("reset", &plain, &pieces, &["tunnel"]);
+    assert_same_tables("reset", &plain, &pieces, &["tunnel", "quality"]);
 }

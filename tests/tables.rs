@@ -13,7 +13,8 @@ use parquet::basic::{Compression, LogicalType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use tamperscope::table::{
-    self, CAPTURES, COMPARED, Column, DNS, Description, FATES, FINDINGS, FLOWS, JUDGEMENT, ROW_GROUP_ROWS, SPLT, TableWriter, Unit,
+    self, CAPTURES, COMPARED, Column, DNS, Description, FATES, FINDINGS, FLOWS, JUDGED_RESET, JUDGEMENT, RESETS, ROW_GROUP_ROWS, SPLT, TableWriter,
+    Unit,
 };
 
 const TABLES: [&str; 4] = ["flows", "findings", "dns", "captures"];
@@ -89,9 +90,15 @@ fn empty_columns(table: &str) -> Vec<ArrayRef> {
     match table {
         "flows" => {
             let added = table::added(true).flat_map(|list| table::batch(list, &[]));
-            [table::batch(FLOWS, &[]), table::batch(JUDGEMENT, &[])].concat().into_iter().chain(added).collect()
+            [table::batch(FLOWS, &[]), table::batch(JUDGEMENT, &[])]
+                .concat()
+                .into_iter()
+                .chain(added)
+                .chain(table::batch(JUDGED_RESET, &[]))
+                .collect()
         }
         "findings" => table::batch(FINDINGS, &[]),
+        "resets" => table::batch(RESETS, &[]),
         "dns" => table::batch(DNS, &[]),
         "compare-flows" => table::batch(COMPARED, &[]),
         "fates" => table::batch(FATES, &[]),

@@ -126,7 +126,7 @@ fn connections(mut ended: Vec<Conversation>, rows: &Rows<'_>, kept: &mut Kept) -
     let marks: Vec<_> = marks.collect();
     let over = Over { conversations: ended, ..Over::default() };
     let clients: Vec<_> = over.conversations.iter().map(|conversation| conversation.client).collect();
-    let (flow_rows, _) = rows.of(over);
+    let flow_rows = rows.of(over).flows;
     let all = marks.into_iter().zip(flow_rows).zip(clients);
     all.map(|(((key, first, syn, random), row), client)| {
         // The last flow of a key comes first here, and takes what stands from its first packet on.

@@ -27,7 +27,7 @@ pub fn proven(view: &TcpView<'_>) -> Vec<Benign> {
     if let Some(reset) = first {
         if reset.closing {
             causes.push(Benign::Closed);
-        } else if reset.idle >= IDLE {
+        } else if reset.record.idle >= IDLE {
             causes.push(Benign::IdleReset);
         } else if view.exchange_went_through() && matches!(reset.form, Form::Abort | Form::ReplyToAck | Form::Late) {
             causes.push(Benign::ServerAbort);

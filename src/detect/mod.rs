@@ -15,7 +15,7 @@ mod tests;
 #[cfg(test)]
 mod trace;
 
-use features::TcpView;
+use features::{DatagramView, Opening, TcpView};
 
 use crate::model::words::{Benign, Mechanism, Verdict};
 use crate::model::{Direction, PacketNumber, Timestamp};
@@ -38,13 +38,20 @@ pub struct Evidence {
 /// An item looks at a flow for what one direction may have suffered: resets that claim to come from there, or silence from there.
 type Item = fn(&TcpView<'_>, Direction) -> Option<Evidence>;
 
+/// The same of datagrams, which have no resets: only answers can be missing.
+type DatagramItem = fn(&DatagramView<'_>) -> Option<Evidence>;
+
 /// A group of items that accuse the same thing.
 pub struct Detector {
     pub name: &'static str,
     pub verdict: Verdict,
     /// The direction whose packets are doubted (resets) or missing (drops).
     pub accused: Direction,
+    /// Only of connections that open so.
+    opening: Option<Opening>,
     items: &'static [Item],
+    /// Looked at only where one of these fired.
+    beside: &'static [Item],
 }
 
 const RESET_ITEMS: &[Item] = &[
@@ -57,17 +64,44 @@ const RESET_ITEMS: &[Item] = &[
     items::rst_too_early::observe,
     items::rst_form::observe,
     items::rst_instead_of_answer::observe,
+    items::rst_repeated::observe,
+    items::rst_ack_change::observe,
+    items::rst_odd_header::observe,
+    items::rst_timestamp::observe,
 ];
 
+/// Header fields of resets say nothing by themselves.
+const BESIDE_RESET_ITEMS: &[Item] = &[items::rst_other_path::observe];
+
 const DROP_ITEMS: &[Item] =
-    &[items::hello_unacked::observe, items::hello_acked_then_silent::observe, items::cut_after_answer::observe, items::transfer_froze::observe];
+    &[items::payload_unacked::observe, items::payload_acked_then_silent::observe, items::cut_after_answer::observe, items::transfer_froze::observe];
+
+/// A detector of resets: the word is the same whatever they followed.
+const fn resets(name: &'static str, accused: Direction) -> Detector {
+    Detector { name, verdict: Verdict::RstInjection, accused, opening: None, items: RESET_ITEMS, beside: BESIDE_RESET_ITEMS }
+}
+
+/// A detector of drops: the word depends on what the connection opened with.
+const fn drops(name: &'static str, verdict: Verdict, accused: Direction, opening: Opening) -> Detector {
+    Detector { name, verdict, accused, opening: Some(opening), items: DROP_ITEMS, beside: &[] }
+}
+
+const QUIC_SILENCE: Detector =
+    Detector { name: "quic_unanswered", verdict: Verdict::QuicDrop, accused: Direction::ServerToClient, opening: None, items: &[], beside: &[] };
+
+const QUIC_ITEMS: &[DatagramItem] = &[items::initial_unanswered::observe];
 
 /// Every detector: the order of rows, nothing else.
 pub const DETECTORS: &[Detector] = &[
-    Detector { name: "reset_from_server_side", verdict: Verdict::RstInjection, accused: Direction::ServerToClient, items: RESET_ITEMS },
-    Detector { name: "reset_from_client_side", verdict: Verdict::RstInjection, accused: Direction::ClientToServer, items: RESET_ITEMS },
-    Detector { name: "server_fell_silent", verdict: Verdict::SniDrop, accused: Direction::ServerToClient, items: DROP_ITEMS },
-    Detector { name: "client_fell_silent", verdict: Verdict::SniDrop, accused: Direction::ClientToServer, items: DROP_ITEMS },
+    resets("reset_from_server_side", Direction::ServerToClient),
+    resets("reset_from_client_side", Direction::ClientToServer),
+    drops("server_fell_silent", Verdict::SniDrop, Direction::ServerToClient, Opening::NamedHello),
+    drops("client_fell_silent", Verdict::SniDrop, Direction::ClientToServer, Opening::NamedHello),
+    drops("server_fell_silent_on_request", Verdict::HttpBlock, Direction::ServerToClient, Opening::HttpRequest),
+    drops("client_fell_silent_on_request", Verdict::HttpBlock, Direction::ClientToServer, Opening::HttpRequest),
+    drops("server_fell_silent_on_protocol", Verdict::ProtocolBlock, Direction::ServerToClient, Opening::Other),
+    drops("client_fell_silent_on_protocol", Verdict::ProtocolBlock, Direction::ClientToServer, Opening::Other),
+    QUIC_SILENCE,
 ];
 
 /// What one detector found in one flow.
@@ -86,11 +120,25 @@ pub struct Observations {
 
 /// Runs every detector over a TCP conversation.
 pub fn observe(view: &TcpView<'_>) -> Observations {
+    let opening = view.request.as_ref().map(|request| request.opening);
     let run = |detector: &'static Detector| {
-        let items: Vec<Evidence> = detector.items.iter().filter_map(|item| item(view, detector.accused)).collect();
+        if detector.opening.is_some() && detector.opening != opening {
+            return None;
+        }
+        let mut items: Vec<Evidence> = detector.items.iter().filter_map(|item| item(view, detector.accused)).collect();
+        if !items.is_empty() {
+            items.extend(detector.beside.iter().filter_map(|item| item(view, detector.accused)));
+        }
         (!items.is_empty()).then_some(Found { detector, items })
     };
     Observations { found: DETECTORS.iter().filter_map(run).collect(), benign: benign::proven(view) }
+}
+
+/// Runs the detectors of datagrams over a UDP conversation.
+pub fn observe_datagrams(view: &DatagramView<'_>) -> Observations {
+    let items: Vec<Evidence> = QUIC_ITEMS.iter().filter_map(|item| item(view)).collect();
+    let found = if items.is_empty() { Vec::new() } else { vec![Found { detector: &QUIC_SILENCE, items }] };
+    Observations { found, benign: Vec::new() }
 }
 
 /// The conversation as items see it; none where it is not TCP.

@@ -18,9 +18,11 @@ pub struct PacketRecord {
     /// Payload bytes that no earlier packet of this side had carried.
     pub new_bytes: u32,
     pub window: u16,
+    pub ip_id: u16,
     pub flags: TcpFlags,
     pub sender: Side,
     pub kind: Kind,
+    pub ttl: u8,
 }
 
 /// The log is most of what a flow costs.
@@ -36,9 +38,11 @@ impl PacketRecord {
             payload_bytes: packet.payload_bytes,
             new_bytes,
             window: segment.window,
+            ip_id: packet.ip_id,
             flags: segment.flags,
             sender: packet.sender,
             kind,
+            ttl: packet.ttl,
         }
     }
 
@@ -64,7 +68,6 @@ pub struct PacketLog {
 struct Rest {
     marked: Vec<PacketRecord>,
     tail: VecDeque<PacketRecord>,
-    left_out: bool,
 }
 
 impl PacketLog {
@@ -77,15 +80,13 @@ impl PacketLog {
             self.head.push(record);
             return;
         }
-        let Rest { marked, tail, left_out } = &mut **self.rest.get_or_insert_default();
+        let Rest { marked, tail } = &mut **self.rest.get_or_insert_default();
         if tail.len() == limits::LOG_TAIL_PACKETS
             && let Some(leaving) = tail.pop_front()
+            && is_marked(&leaving)
+            && marked.len() < limits::LOG_MARKED_PACKETS
         {
-            if is_marked(&leaving) && marked.len() < limits::LOG_MARKED_PACKETS {
-                marked.push(leaving);
-            } else {
-                *left_out = true;
-            }
+            marked.push(leaving);
         }
         tail.push_back(record);
     }
@@ -110,14 +111,6 @@ impl PacketLog {
         let rest =
             self.rest.as_ref().map_or(0, |rest| size_of::<Rest>() + (rest.marked.capacity() + rest.tail.capacity()) * size_of::<PacketRecord>());
         self.head.capacity() * size_of::<PacketRecord>() + rest
-    }
-
-    /// How many records just before this place of `iter` have no packet left out between them.
-    pub fn unbroken_before(&self, place: usize) -> usize {
-        match &self.rest {
-            Some(rest) if rest.left_out && place >= self.head.len() => place.saturating_sub(self.head.len() + rest.marked.len()),
-            _ => place,
-        }
     }
 
     /// The first packets, none left out between them.

@@ -31,7 +31,7 @@ pub use splt::{Splt, SpltPacket};
 pub use spread::{Distribution, Spread};
 pub use stream::{Contiguous, StreamHead};
 pub use table::{At, Ended, FlowTable, Slot, Timeouts};
-pub use tcp::{Handshake, Kind, Samples, Tcp, TcpSide};
+pub use tcp::{After, Before, Handshake, Kind, ResetRecord, Samples, Tcp, TcpSide};
 pub use volume::Volume;
 
 use std::borrow::Cow;

@@ -3,7 +3,7 @@
 use crate::detect::{DETECTORS, Detector};
 use crate::model::Direction;
 use crate::model::Timestamp;
-use crate::model::rows::{FindingRow, FoundNote, ItemNote, Judgement};
+use crate::model::rows::{FindingRow, FirstReset, FoundNote, ItemNote, Judgement};
 use crate::model::words::*;
 
 use super::names::{Alive, BUCKETS_MIN, Comparison, failure_by};
@@ -56,17 +56,18 @@ impl Judge<'_> {
         let own_score = weighed.iter().map(|finding| finding.own_score).reduce(f64::max).unwrap_or(score);
         let judgement = Judgement {
             vantage,
-            outcome: outcome(case, claim.is_some() || verdict == Verdict::Unreachable),
+            outcome: outcome(case, claim, verdict == Verdict::Unreachable),
             verdict,
             mechanism: claim.map(|best| mechanism(best, &weighed)),
             drop_direction: claim.filter(|best| !is_reset(best.detector)).map(|_| drop_direction(case)),
-            trigger: claim.map(|best| trigger(best.comparison.as_ref())),
+            trigger: claim.map(|best| trigger(case, best.comparison.as_ref())),
             score,
             flow_confidence: self.confidence(own_score),
             confidence: self.confidence(score),
             certainty: best.map(Weighed::certainty),
-            evidence: weighed.iter().flat_map(Weighed::sentences).collect(),
+            evidence: weighed.iter().flat_map(|finding| finding.sentences(case)).collect(),
             alternative: alternative(claim, benign),
+            reset: foreign_reset(case, vantage),
         };
         (judgement, weighed.iter().map(|finding| finding.row(case)).collect())
     }
@@ -74,7 +75,7 @@ impl Judge<'_> {
     /// The strongest item of each family, comparison, and innocent causes against them.
     fn weigh<'c>(&self, case: &Case<'_>, detector: &'static Detector, found: &'c FoundNote) -> Weighed<'c> {
         let mut families: Vec<(Family, f64)> = Vec::new();
-        let mut items = Vec::new();
+        let mut items: Vec<(&ItemNote, f64)> = Vec::new();
         for item in &found.items {
             let (family, weight) = self.weights.of(&item.id);
             items.push((item, weight));
@@ -83,10 +84,14 @@ impl Judge<'_> {
                 None => families.push((family, weight)),
             }
         }
+        let proven_here = families.iter().any(|(family, weight)| matches!(family, Family::Contradiction | Family::Timing) && *weight >= PROOF);
+        if !proven_here {
+            families.retain(|(family, _)| *family != Family::Header); // real senders differ in these as well
+            items.iter_mut().filter(|(item, _)| self.weights.of(&item.id).0 == Family::Header).for_each(|(_, weight)| *weight = 0.0);
+        }
         let contradiction = families.iter().any(|(family, weight)| *family == Family::Contradiction && *weight >= 4.0);
         let failure = failure_by(detector.name, found.items.iter().map(|item| item.id.as_str()));
         let mut comparison = self.knowledge.names.compare(case, failure, detector.accused);
-        let proven_here = families.iter().any(|(family, weight)| matches!(family, Family::Contradiction | Family::Timing) && *weight >= PROOF);
         if let Some(comparison) = comparison.as_mut().filter(|_| proven_here) {
             comparison.weight = comparison.weight.max(0.0); // other names may be blocked as well
         }
@@ -97,7 +102,8 @@ impl Judge<'_> {
             (_, true) => SCORE_MAX_CONTRADICTION,
             _ => SCORE_MAX_ALONE,
         };
-        let gated = !contradiction && (case.fails(Gate::Midstream) || case.fails(Gate::Oneway));
+        let decoys = case.fails(Gate::DesyncTool) && (!is_reset(detector) || detector.accused == Direction::ClientToServer);
+        let gated = decoys || (!contradiction && (case.fails(Gate::Midstream) || case.fails(Gate::Oneway)));
         let ceiling = if gated { ceiling.min(-logit(self.prior) - f64::EPSILON.sqrt()) } else { ceiling };
         let score = (own_score + comparison.as_ref().map_or(0.0, |comparison| comparison.weight)).min(ceiling);
         let own_score = own_score.min(if contradiction { SCORE_MAX_CONTRADICTION } else { SCORE_MAX_ALONE });
@@ -147,15 +153,16 @@ impl Weighed<'_> {
         if self.comparison.as_ref().is_some_and(controlled) { Certainty::Likely } else { Certainty::Anomaly }
     }
 
-    fn sentences(&self) -> Vec<String> {
+    fn sentences(&self, case: &Case<'_>) -> Vec<String> {
         let compared = self.comparison.as_ref().map(|comparison| {
             let alive = match comparison.alive {
                 Alive::Meanwhile => "; the silent machine took part in another connection meanwhile",
                 Alive::BeforeAndAfter => "; the silent machine took part in other connections shortly before and after",
                 Alive::NotSeen => "",
             };
+            let (own, others) = if case.name().is_some() { ("this name", "other names") } else { ("connections without a name", "those with one") };
             format!(
-                "within 5 min on the same server: this name failed {} of {} times, other names {} of {}{alive}",
+                "within 5 min on the same server: {own} failed {} of {} times, {others} {} of {}{alive}",
                 comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried
             )
         });
@@ -179,7 +186,7 @@ impl Weighed<'_> {
             packets: packets().map(|(_, number)| *number).collect(),
             packet_captures: packets().map(|(capture, _)| capture.to_string()).collect(),
             time: Timestamp(self.items.iter().map(|(item, _)| item.time).min().unwrap_or(case.start).saturating_mul(1_000)),
-            evidence: self.sentences(),
+            evidence: self.sentences(case),
         }
     }
 }
@@ -205,6 +212,14 @@ fn own_direction(vantage: Vantage) -> Option<Direction> {
     }
 }
 
+/// The first reset that the capture's own side did not send.
+fn foreign_reset(case: &Case<'_>, vantage: Vantage) -> Option<FirstReset> {
+    let [c2s, s2c] = &case.observed.first_resets;
+    let foreign = |own: Direction, reset: &Option<FirstReset>| reset.clone().filter(|_| own_direction(vantage) != Some(own));
+    let both = [foreign(Direction::ClientToServer, c2s), foreign(Direction::ServerToClient, s2c)];
+    both.into_iter().flatten().min_by(|one, other| one.ms.total_cmp(&other.ms))
+}
+
 /// Whether an innocent cause speaks against what the detector found.
 fn excuses(word: &str, detector: &Detector) -> bool {
     match Benign::from_word(word) {
@@ -227,12 +242,16 @@ fn mechanism(best: &Weighed<'_>, all: &[Weighed<'_>]) -> Mechanism {
 
 /// A server that closes without having acknowledged a request that was repeated to it: its own packets come through.
 fn drop_direction(case: &Case<'_>) -> Way {
-    if case.fate == Some(PayloadFate::Closed) { Way::C2s } else { Way::Unknown }
+    let proven = case.observed.lost.as_deref().and_then(Way::from_word);
+    proven.unwrap_or(if case.fate == Some(PayloadFate::Closed) { Way::C2s } else { Way::Unknown })
 }
 
-fn trigger(comparison: Option<&Comparison>) -> Trigger {
+/// Others on the same server fared otherwise: the name did it, or its being without one.
+fn trigger(case: &Case<'_>, comparison: Option<&Comparison>) -> Trigger {
     match comparison {
-        Some(comparison) if comparison.by_names >= TRIGGER_WEIGHT => Trigger::Sni,
+        Some(comparison) if comparison.by_names >= TRIGGER_WEIGHT && comparison.others_tried > 0 => {
+            case.name().map_or(Trigger::Protocol, |(_, trigger)| trigger)
+        }
         _ => Trigger::Undetermined,
     }
 }
@@ -246,7 +265,8 @@ fn alternative(claim: Option<&Weighed<'_>>, benign: Option<Benign>) -> Option<St
 }
 
 /// What the user got.
-fn outcome(case: &Case<'_>, broken: bool) -> Outcome {
+fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_>>, is_unreachable: bool) -> Outcome {
+    let broken = claim.is_some() || is_unreachable;
     if case.transport != Transport::Tcp {
         return match (case.exchanged, case.answer_owed) {
             (true, _) => Outcome::Worked,
@@ -254,7 +274,10 @@ fn outcome(case: &Case<'_>, broken: bool) -> Outcome {
             (false, false) => Outcome::Unknown,
         };
     }
-    let reset = case.s2c_rst > 0 && !case.observed.benign.iter().any(|word| word == Benign::Closed.word());
+    let harmless = |word: &String| [Benign::Closed, Benign::IdleReset].iter().any(|cause| cause.word() == word);
+    let reset = case.s2c_rst > 0 && !case.observed.benign.iter().any(harmless);
+    let settled = matches!(case.outstanding, Some(Outstanding::Nothing) | None);
+    let unheard = claim.is_some_and(|claim| claim.items.iter().any(|(item, _)| item.id == "rst_before_any_answer"));
     let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.payload_repeats >= 3;
     match case.fate {
         Some(PayloadFate::NoPayload) | None => match case.tcp_state {
@@ -263,6 +286,9 @@ fn outcome(case: &Case<'_>, broken: bool) -> Outcome {
             Some(TcpState::S0 | TcpState::Rej | TcpState::Rstos0) => Outcome::Failed,
             _ => Outcome::Unknown,
         },
+        _ if unheard => Outcome::Failed,
+        // The reset lost the race.
+        Some(PayloadFate::Reset) if case.exchanged && settled => Outcome::Worked,
         _ if case.exchanged && (reset || stuck || broken) => Outcome::Degraded,
         _ if case.exchanged => Outcome::Worked,
         _ if case.fails(Gate::Midstream) => Outcome::Unknown,

@@ -43,6 +43,7 @@ pub struct Case<'a> {
     pub server_port: i32,
     pub transport: Transport,
     pub sni: Option<&'a str>,
+    pub http_host: Option<&'a str>,
     /// Microseconds.
     pub start: i64,
     pub tcp_state: Option<TcpState>,
@@ -65,6 +66,12 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// What the client asks for by name, and what a block keyed on it is keyed on.
+    fn name(&self) -> Option<(&str, Trigger)> {
+        let sni = self.sni.map(|name| (name, Trigger::Sni));
+        sni.or_else(|| Some((self.http_host?, Trigger::HttpHost)))
+    }
+
     fn fails(&self, gate: Gate) -> bool {
         self.gates.contains(&gate)
     }

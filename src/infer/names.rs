@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::Direction;
-use crate::model::words::PayloadFate;
+use crate::model::words::{Gate, PayloadFate, Transport};
 
 use super::{Case, hash};
 
@@ -35,6 +35,8 @@ pub enum Failure {
     Unanswered,
     /// Not even acknowledged.
     Dead,
+    /// Datagrams without an answer: networks and servers without QUIC do the same to every name.
+    Datagrams,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,22 @@ struct Attempt {
     failure: Option<Failure>,
 }
 
+/// Source, address, port, transport.
+type Server = (String, String, i32, Transport);
+
+fn server_key<'a>(case: &Case<'a>) -> (&'a str, &'a str, i32, Transport) {
+    (case.source, case.server_ip, case.server_port, case.transport)
+}
+
+fn server_of(case: &Case<'_>) -> Server {
+    (case.source.into(), case.server_ip.into(), case.server_port, case.transport)
+}
+
+/// Connections without a name are compared with those that have one.
+fn name_of(case: &Case<'_>) -> String {
+    case.name().map(|(name, _)| name.to_ascii_lowercase()).unwrap_or_default()
+}
+
 /// Moments at which a machine accepted a connection, answered, or began one.
 type LifeSigns = HashMap<(String, String), Vec<i64>>;
 
@@ -53,7 +71,7 @@ type LifeSigns = HashMap<(String, String), Vec<i64>>;
 pub struct Names {
     asked: Asked,
     ids: HashMap<String, u32>,
-    servers: HashMap<(String, String, i32), Vec<Attempt>>,
+    servers: HashMap<Server, Vec<Attempt>>,
     server_lives: LifeSigns,
     client_lives: LifeSigns,
 }
@@ -96,7 +114,7 @@ impl Names {
     /// Remembers what a failed flow will be compared with.
     pub fn ask(&mut self, case: &Case<'_>) {
         if !case.observed.found.is_empty() {
-            self.asked.servers.insert(hash((case.source, case.server_ip, case.server_port)));
+            self.asked.servers.insert(hash(server_key(case)));
             self.asked.machines.extend([hash((case.source, case.server_ip)), hash((case.source, case.client_ip))]);
         }
     }
@@ -118,6 +136,9 @@ impl Names {
             sign(&mut self.server_lives, case.server_ip, case.start + (round_trip * 1e3) as i64);
             sign(&mut self.client_lives, case.client_ip, case.start);
         }
+        if case.fails(Gate::DesyncTool) {
+            return; // what it says is not what the server hears
+        }
         let (Some(fate), Some((start, until))) = (case.fate, case.waited) else { return };
         let failure = failure_of(case);
         match failure {
@@ -125,11 +146,12 @@ impl Names {
             None => return,
             Some(_) => {}
         }
-        let Some(name) = case.sni.filter(|_| self.asked.servers.contains(&hash((case.source, case.server_ip, case.server_port)))) else { return };
+        if !self.asked.servers.contains(&hash(server_key(case))) {
+            return;
+        }
         let next = self.ids.len() as u32;
-        let name = *self.ids.entry(name.to_ascii_lowercase()).or_insert(next);
-        let server = (case.source.to_string(), case.server_ip.to_string(), case.server_port);
-        self.servers.entry(server).or_default().push(Attempt { name, start, until, failure });
+        let name = *self.ids.entry(name_of(case)).or_insert(next);
+        self.servers.entry(server_of(case)).or_default().push(Attempt { name, start, until, failure });
     }
 
     /// Orders what was learnt, so that windows can be looked up.
@@ -144,10 +166,9 @@ impl Names {
 
     /// Compares a failed flow; none where there is nothing to compare with.
     pub fn compare(&self, case: &Case<'_>, failure: Failure, silent: Direction) -> Option<Comparison> {
-        let name = *self.ids.get(&case.sni?.to_ascii_lowercase())?;
-        let server = (case.source.to_string(), case.server_ip.to_string(), case.server_port);
+        let name = *self.ids.get(&name_of(case))?;
         let (start, until) = case.waited?;
-        let attempts = self.servers.get(&server)?;
+        let attempts = self.servers.get(&server_of(case))?;
         let from = attempts.partition_point(|attempt| attempt.start < start - WINDOW);
         let near: Vec<&Attempt> = attempts[from..].iter().take_while(|attempt| attempt.start <= until + WINDOW).collect();
         let (own, others): (Vec<&Attempt>, Vec<&Attempt>) = near.into_iter().partition(|attempt| attempt.name == name);
@@ -170,7 +191,9 @@ impl Names {
             failed_buckets: minutes(&own, Some(failure)),
             answered_buckets: minutes(&others, None),
         };
-        comparison.by_names = likelihood_ratio(comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried);
+        let asked = case.name().is_some() || case.fate.is_some_and(|fate| fate != PayloadFate::NoPayload);
+        let ratio = likelihood_ratio(comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried);
+        comparison.by_names = if asked { ratio } else { ratio.min(0.0) }; // what showed no payload is not without a name
         comparison.weight = comparison.weigh(failure);
         (comparison.alive != Alive::NotSeen || comparison.others_tried > 0).then_some(comparison)
     }
@@ -204,9 +227,10 @@ impl Comparison {
             Failure::Dead if self.alive == Alive::BeforeAndAfter => WEIGHT_MAX / 4.0,
             Failure::Dead => WEIGHT_MAX,
             Failure::Unanswered if self.failed < REPEATED || self.alive == Alive::NotSeen => by_names.min(0.0),
+            Failure::Datagrams if self.others_tried == 0 => 0.0,
             // Programs cancel, and servers refuse, now and then.
             Failure::Reset if self.failed < REPEATED => by_names.min(0.0),
-            Failure::Unanswered | Failure::Reset => by_names,
+            Failure::Unanswered | Failure::Reset | Failure::Datagrams => by_names,
         }
     }
 }
@@ -228,7 +252,9 @@ fn failure_of(case: &Case<'_>) -> Option<Failure> {
 pub fn failure_by<'a>(detector: &str, mut items: impl Iterator<Item = &'a str>) -> Failure {
     if detector.starts_with("reset") {
         Failure::Reset
-    } else if items.any(|item| item == "hello_acked_then_silent") {
+    } else if detector.starts_with("quic") {
+        Failure::Datagrams
+    } else if items.any(|item| item.ends_with("_acked_then_silent")) {
         Failure::Unanswered
     } else {
         Failure::Dead

@@ -20,6 +20,7 @@ fn answered(start: i64, name: &'static str) -> Case<'static> {
         server_port: 443,
         transport: Transport::Tcp,
         sni: Some(name),
+        http_host: None,
         start,
         tcp_state: Some(TcpState::Sf),
         handshake: true,
@@ -56,7 +57,7 @@ fn reset(start: i64, name: &'static str, detector: &str, items: &[&str]) -> Case
         fate: Some(PayloadFate::Reset),
         s2c_rst: 1,
         exchanged: false,
-        observed: Observed { found: vec![found(detector, items)], benign: Vec::new() },
+        observed: Observed { found: vec![found(detector, items)], benign: Vec::new(), first_resets: [None, None], lost: None },
         ..answered(start, name)
     }
 }
@@ -70,7 +71,7 @@ fn silent(start: i64, name: &'static str, fate: PayloadFate, item: &str) -> Case
         payload_repeats: 6,
         exchanged: false,
         waited: Some((start + 41_000, start + 30 * SECOND)),
-        observed: Observed { found: vec![found("server_fell_silent", &[item])], benign: Vec::new() },
+        observed: Observed { found: vec![found("server_fell_silent", &[item])], benign: Vec::new(), first_resets: [None, None], lost: None },
         ..answered(start, name)
     }
 }

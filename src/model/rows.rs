@@ -56,6 +56,8 @@ pub struct FlowRow {
     pub times: TimesRow,
     pub splt: SpltRow,
     pub tcp: Option<TcpRow>,
+    /// Of the client's first payload.
+    pub first_payload_fate: Option<PayloadFate>,
     pub icmp: Option<IcmpRow>,
     pub quality: Vec<Gate>,
     /// What only the last step needs.
@@ -164,6 +166,89 @@ pub struct QuicRow {
     pub retried: bool,
     pub transport_parameters: Option<String>,
     pub close_code: Option<i64>,
+}
+
+/// One RST, held against the state of its connection at that point.
+#[derive(Clone, Debug)]
+pub struct ResetRow {
+    pub source: Arc<str>,
+    pub flow_id: i64,
+    pub capture: Arc<str>,
+    pub packet: i64,
+    pub time: Timestamp,
+    pub direction: Way,
+    /// Among the resets of its direction, from 1.
+    pub index: i64,
+    pub stage: Option<Stage>,
+    /// Letters of the flags, in the order of the header.
+    pub flags: String,
+    pub has_ack: bool,
+    pub window: i32,
+    pub ttl: i32,
+    pub ttl_delta: Option<i32>,
+    pub ip_id: Option<i32>,
+    pub ip_id_delta: Option<i32>,
+    pub sender_ip_ids: Option<IpIdCourse>,
+    pub dont_fragment: bool,
+    pub has_options: bool,
+    pub timestamp_delta: Option<i64>,
+    pub payload_bytes: i64,
+    pub form: RstForm,
+    pub closing: bool,
+    pub seq_offset: Option<i64>,
+    pub ack_offset: Option<i64>,
+    pub peer_ack_offset: Option<i64>,
+    pub after_start_ms: f64,
+    pub after_client_hello_ms: Option<f64>,
+    pub after_request_ms: Option<f64>,
+    pub after_request_round_trips: Option<f64>,
+    pub idle_ms: f64,
+    pub impossible_early: Option<bool>,
+    pub previous: Option<PreviousReset>,
+    pub new_bytes_after: i64,
+    pub data_after_ms: Option<f64>,
+    pub syn_ack_after_ms: Option<f64>,
+    pub ack_after_ms: Option<f64>,
+    pub challenge_ack_after: bool,
+    pub weaver: WeaverTests,
+    pub pattern: Option<ResetPattern>,
+}
+
+/// The step from the reset of the same direction before it.
+#[derive(Clone, Copy, Debug)]
+pub struct PreviousReset {
+    pub ms: f64,
+    pub seq: i64,
+    pub ack: i64,
+    pub ttl: i32,
+    pub window: i32,
+    pub ip_id: Option<i32>,
+}
+
+/// Weaver, Sommer, Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009.
+#[derive(Clone, Copy, Debug)]
+pub struct WeaverTests {
+    pub rst_seq_data: bool,
+    pub data_seq_rst: bool,
+    pub rst_seq_change: bool,
+    pub rst_ack_change: bool,
+    pub rst_ack_zero: bool,
+    pub syn_rst: bool,
+}
+
+/// The first reset of a direction, as `flows` tells it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FirstReset {
+    /// After the start of the flow.
+    pub ms: f64,
+    pub ttl: i32,
+    pub ttl_delta: Option<i32>,
+    pub ip_id_delta: Option<i32>,
+    pub seq_offset: Option<i64>,
+    pub window: i32,
+    pub has_ack: bool,
+    pub has_options: bool,
+    pub new_bytes_after: i64,
 }
 
 /// One DNS transaction: a query with all its answers, or an answer whose query is not in the capture.
@@ -321,13 +406,15 @@ pub struct TcpRow {
     pub mss: Option<i32>,
     pub ttfb_ms: Option<f64>,
     pub rst_direction: Option<Way>,
-    pub first_payload_fate: PayloadFate,
     pub client_hello_retransmits: Option<i64>,
     pub client_hello_acked: Option<bool>,
     pub s2c_bytes_after_client_hello: Option<i64>,
     pub outstanding: Outstanding,
     pub silence_ms: Option<f64>,
     pub stage: Option<Stage>,
+    /// Payload that came from the server before it fell silent: bytes and packets.
+    pub stalled_after: Option<(i64, i64)>,
+    pub signatures: PerDirection<Option<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -398,6 +485,12 @@ pub struct Observed {
     pub found: Vec<FoundNote>,
     /// Words of [`Benign`].
     pub benign: Vec<String>,
+    /// The first reset from client to server, and from server to client.
+    #[serde(default)]
+    pub first_resets: [Option<FirstReset>; 2],
+    /// The direction whose packets are proven to be lost, where there is proof.
+    #[serde(default)]
+    pub lost: Option<String>,
 }
 
 /// What a detector found, without what it is worth.
@@ -434,6 +527,8 @@ pub struct Judgement {
     pub certainty: Option<Certainty>,
     pub evidence: Vec<String>,
     pub alternative: Option<String>,
+    /// The first reset that the vantage's own side did not send.
+    pub reset: Option<FirstReset>,
 }
 
 /// One detector that fired on one flow.

@@ -350,6 +350,36 @@ words! {
         Dup = "dup": "packets were captured more than once: the copies are counted in the columns of duplicates and left out everywhere else",
         Reorder = "reorder": "timestamps of the flow go back by more than 1 ms",
         Offload = "offload": "segments are larger than the negotiated maximum",
+        Tunnel = "tunnel": "the packets came in a tunnel: TTL and identification are those of the innermost header",
+        DesyncTool = "desync_tool": "the client runs a circumvention tool: it sends decoys that are not to arrive",
+    }
+}
+
+words! {
+    /// What shape a reset has (RFC 9293 sections 3.5.2 and 3.10.7), by the state of the connection that the capture shows at that point.
+    RstForm {
+        Refused = "refused": "RST+ACK with sequence number 0 that acknowledges a SYN: nobody listens there",
+        ReplyToAck = "reply_to_ack": "a sequence number that a segment of the receiver acknowledged: there is no such connection",
+        Abort = "abort": "at the sender's next sequence number, acknowledging what it may have received: the application gave up",
+        Late = "late": "the same behind a FIN of the same side",
+        Nonconforming = "none": "none of these: no conforming stack sends it",
+        Unknown = "unknown": "the capture does not show enough of the sender to tell",
+    }
+}
+
+words! {
+    /// A published pattern of injected resets. A hint at a kind of device, never evidence: devices change, and others look alike.
+    ResetPattern {
+        Seq1460 = "seq_1460": "a burst whose sequence numbers lie 1,460 or 4,380 bytes apart (Clayton, Murdoch, Watson, PET 2006; Weaver, Sommer, Paxson, NDSS 2009)",
+        Seq12503 = "seq_12503": "a second reset 12,503 bytes beyond the first (Weaver, Sommer, Paxson, NDSS 2009)",
+        Seq30 = "seq_30": "a burst in which some sequence numbers lie 30 bytes beyond the others (Aryan, Aryan, Halderman, FOCI 2013)",
+        IpId64 = "ipid_64": "IP identification 64 (Weaver, Sommer, Paxson, NDSS 2009)",
+        IpIdMinus26 = "ipid_minus_26": "IP identification 26 below that of the packet before it (Weaver, Sommer, Paxson, NDSS 2009)",
+        IpId13330 = "ipid_13330": "IP identification 13330 (Marczak et al., Citizen Lab 2018)",
+        Nonce = "rst_ack_nonce": "RST+ACK with the ECN nonce bit (Weaver, Sommer, Paxson, NDSS 2009)",
+        WindowSteps = "window_steps": "a burst of RST+ACK at one sequence number whose windows rise by one each (GFW Report, August 2025)",
+        Payload10 = "payload_10": "RST+ACK with ten bytes of payload and IP identification 1 (Wu et al., IEEE S&P 2025)",
+        Mixed = "rst_and_rst_ack": "RST and RST+ACK in one burst behind a request (Sundara Raman et al., SIGCOMM 2023)",
     }
 }
 
@@ -359,6 +389,8 @@ words! {
         Contradiction = "contradiction": "packets that cannot come from one and the same machine",
         Timing = "timing": "packets that come too early or instead of another",
         Form = "form": "resets that no conforming stack sends",
+        Header = "header": "header fields of a reset that differ from its sender's other packets: only beside a contradiction or the timing",
+        Pattern = "pattern": "published patterns: hints that weigh nothing",
         Stage = "stage": "how far the flow came before it was cut",
         Control = "control": "comparison with other flows",
     }

@@ -17,6 +17,8 @@ pub struct Segment {
     pub window: u16,
     pub flags: TcpFlags,
     pub has_options: bool,
+    /// The bit that RFC 3540 gave to the ECN nonce; RFC 9768 calls it AE.
+    pub nonce: bool,
     pub options: TcpOptions,
 }
 
@@ -29,6 +31,8 @@ pub enum TcpOptions {
     Timestamps(Timestamps),
     /// The first block of SACK, and timestamps where there are any.
     Sack(SackBlock, Option<Timestamps>),
+    /// A signature (RFC 2385).
+    Signature,
     /// Those of a SYN.
     Syn(SynOptions),
 }
@@ -72,6 +76,7 @@ mod kind {
     pub const SACK_PERMITTED: u8 = 4;
     pub const SACK: u8 = 5;
     pub const TIMESTAMPS: u8 = 8;
+    pub const SIGNATURE: u8 = 19;
 }
 
 /// The low eight flags of a TCP header.
@@ -155,6 +160,7 @@ pub(super) fn segment(bytes: &[u8]) -> Option<((u16, u16), Segment, u32)> {
         window: header.window_size(),
         flags,
         has_options: header.data_offset() > 5,
+        nonce: header.ns(),
         options: TcpOptions::read(header.options(), flags),
     };
     Some(((header.source_port(), header.destination_port()), segment, header.slice().len() as u32))
@@ -181,6 +187,7 @@ impl TcpOptions {
         let stamps = Walk { rest: bytes }.find_map(timestamps);
         match (Walk { rest: bytes }).find_map(first_block) {
             Some(block) => Self::Sack(block, stamps),
+            None if (Walk { rest: bytes }).any(|(kind, _)| kind == kind::SIGNATURE) => Self::Signature,
             None => stamps.map_or(Self::Nothing, Self::Timestamps),
         }
     }

@@ -40,6 +40,7 @@ struct Sent {
     /// Payload bytes that the capture holds.
     captured: usize,
     ip_id: u16,
+    ttl: u8,
     /// Where they are not the usual ones.
     options: Option<Vec<TcpOptionElement>>,
 }
@@ -188,6 +189,10 @@ impl Trace {
         self.change(|last| last.ip_id = id)
     }
 
+    pub fn ttl(self, ttl: u8) -> Self {
+        self.change(|last| last.ttl = ttl)
+    }
+
     pub fn window(self, window: u16) -> Self {
         self.change(|last| last.window = window)
     }
@@ -239,7 +244,7 @@ impl Trace {
         }
         let ack = if flags & TcpFlags::ACK.0 == 0 { 0 } else { heard };
         let captured = payload.len();
-        self.packets.push(Sent { time, direction, seq, ack, flags, window: 502, payload, captured, ip_id: 0, options: None });
+        self.packets.push(Sent { time, direction, seq, ack, flags, window: 502, payload, captured, ip_id: 0, ttl: 64, options: None });
         self
     }
 
@@ -300,7 +305,8 @@ impl Sent {
             header.set_options(&options).expect("they fit");
         }
         let mut frame = Vec::new();
-        let ip = Ipv4Header { identification: self.ip_id, ..Ipv4Header::new(0, 64, IpNumber::TCP, from.0, to.0).expect("an empty datagram fits") };
+        let ip =
+            Ipv4Header { identification: self.ip_id, ..Ipv4Header::new(0, self.ttl, IpNumber::TCP, from.0, to.0).expect("an empty datagram fits") };
         let below = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ip(IpHeaders::Ipv4(ip, Ipv4Extensions::default()));
         below.tcp_header(header).write(&mut frame, &self.payload).expect("a vector takes it");
         frame

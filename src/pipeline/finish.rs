@@ -1,11 +1,11 @@
 //! The last step: every flow is judged as the runs are merged, the tables are written, and the result is put in place.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -13,19 +13,19 @@ use crate::capture::Inventory;
 use crate::infer::{Answers, Judge};
 use crate::model::rows::{CaptureRow, FindingRow, FlowRow, Judgement};
 use crate::table::{
-    CAPTURES, Cases, Column, DNS, FINDINGS, FLOWS, JUDGEMENT, Output, RunTables, SCHEMA_VERSION, Spool, TableError, added, batch, from_spool,
-    learn_answers, spooled,
+    CAPTURES, Cases, Column, DNS, FINDINGS, FLOWS, JUDGED_RESET, JUDGEMENT, Output, RESETS, RunTables, SCHEMA_VERSION, Spool, TableError, added,
+    batch, from_spool, learn_answers,
 };
 
-use super::sink::{Learnt, Sink};
+use super::runs::Runs;
+use super::sink::{Ended, Learnt, Sink};
 use super::summary::Summary;
 use super::{RunError, Settings};
 
 /// What a run writes, in the order in which people look at it.
-pub const TABLES: [&str; 4] = ["flows", "findings", "dns", "captures"];
+pub const TABLES: [&str; 5] = ["flows", "findings", "resets", "dns", "captures"];
 
 const FINDINGS_KEY: &[&str] = &["time", "flow_id", "detector"];
-const FINDING_RUN_ROWS: usize = 16 * 1024;
 
 pub fn finish(
     settings: &Settings,
@@ -35,7 +35,7 @@ pub fn finish(
     inventory: &Inventory,
     refused: Vec<String>,
 ) -> Result<Summary, RunError> {
-    let (flows, dns, mut learnt) = sink.finish()?;
+    let Ended { flows, dns, resets, mut learnt } = sink.finish()?;
     captures.sort_by(|one, other| (&one.source, one.first_time, &one.path).cmp(&(&other.source, other.first_time, &other.path)));
     if !captures.is_empty() && captures.iter().all(|capture| capture.packets == 0 && !capture.complete) {
         let damaged = captures.iter().filter_map(|capture| capture.error.clone());
@@ -44,6 +44,7 @@ pub fn finish(
     let tables = Tables::new(settings, &output, run_id(settings, &learnt));
     let folder = flows.folder().to_path_buf();
     tables.dns(dns, &mut learnt.naming.answers)?;
+    tables.merge("resets", RESETS, resets)?;
     learnt.name(&flows, &settings.catalog)?;
     learnt.compare(&flows)?;
     let mut summary = Summary::new(inventory, refused, &captures, &learnt);
@@ -81,6 +82,13 @@ impl<'a> Tables<'a> {
         writer.finish()
     }
 
+    /// A table whose rows say all that is known.
+    fn merge<R>(&self, table: &'static str, columns: &'static [Column<R>], runs: Spool) -> Result<(), TableError> {
+        let mut writer = self.0.writer(table, columns.iter().map(Column::field))?;
+        runs.merge(|rows| writer.write_columns(self.0.with_run_id(from_spool(columns, rows.columns()))))?;
+        writer.finish()
+    }
+
     fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
         self.0.write("captures", CAPTURES, captures)
     }
@@ -92,41 +100,37 @@ struct LastStep<'a> {
     judge: Judge<'a>,
     /// The columns behind the judgement, list by list.
     added: Vec<&'static [Column<FlowRow>]>,
-    found: Spool,
-    waiting: Vec<FindingRow>,
+    found: Runs<FindingRow>,
 }
 
 impl<'a> LastStep<'a> {
     fn new(settings: &'a Settings, tables: &'a Tables<'a>, learnt: &'a Learnt, folder: &Path) -> Self {
-        let schema = Schema::new(FINDINGS.iter().map(Column::spooled_field).collect::<Vec<_>>());
         Self {
             tables,
             judge: Judge { knowledge: &learnt.knowledge, weights: &settings.weights, prior: settings.prior },
             added: added(settings.splt > 0).collect(),
-            found: Spool::new("findings", folder, Arc::new(schema), FINDINGS_KEY),
-            waiting: Vec::new(),
+            found: Runs::new("findings", folder, &[FINDINGS], FINDINGS_KEY, findings_in_order),
         }
     }
 
     /// Merges the runs of `flows`, judges each row, and writes the table.
     fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
         let added = self.added.iter().copied().flatten().map(Column::field);
-        let fields = FLOWS.iter().map(Column::field).chain(JUDGEMENT.iter().map(Column::field)).chain(added);
+        let judged = |columns: &'static [Column<Judgement>]| columns.iter().map(Column::field);
+        let fields = FLOWS.iter().map(Column::field).chain(judged(JUDGEMENT)).chain(added).chain(judged(JUDGED_RESET));
         let mut writer = self.tables.0.writer("flows", fields)?;
         runs.merge(|rows| {
             let judged = self.judge_all(&rows);
             let (judgements, findings): (Vec<Judgement>, Vec<Vec<FindingRow>>) = judged.into_iter().unzip();
             summary.count(&rows, &judgements);
-            self.waiting.extend(findings.into_iter().flatten());
-            if self.waiting.len() >= FINDING_RUN_ROWS {
-                self.spool_findings()?;
-            }
+            self.found.add(findings.into_iter().flatten().collect())?;
             let (first, mut rest) = rows.columns().split_at(FLOWS.len());
             let mut columns = [from_spool(FLOWS, first), batch(JUDGEMENT, &judgements)].concat();
             for list in &self.added {
                 columns.extend(from_spool(list, rest));
                 rest = &rest[list.len()..];
             }
+            columns.extend(batch(JUDGED_RESET, &judgements));
             writer.write_columns(self.tables.0.with_run_id(columns))
         })?;
         writer.finish()
@@ -137,26 +141,15 @@ impl<'a> LastStep<'a> {
         (0..rows.num_rows()).into_par_iter().map(|row| self.judge.judge(&cases.get(row))).collect()
     }
 
-    fn spool_findings(&mut self) -> Result<(), TableError> {
-        let mut rows = std::mem::take(&mut self.waiting);
-        rows.sort_unstable_by(|one, other| {
-            let key = |row: &FindingRow| (row.time.as_micros(), row.flow_id);
-            key(one).cmp(&key(other)).then_with(|| one.detector.cmp(&other.detector))
-        });
-        let schema = self.found.schema();
-        self.found.append(&rows.iter().collect::<Vec<_>>(), |rows| RecordBatch::try_new(schema.clone(), spooled(FINDINGS, rows)))
-    }
-
     /// The last table: nothing is found any more.
-    fn findings(mut self) -> Result<(), TableError> {
-        if !self.waiting.is_empty() {
-            self.spool_findings()?;
-        }
-        let tables = self.tables;
-        let mut writer = tables.0.writer("findings", FINDINGS.iter().map(Column::field))?;
-        self.found.merge(|rows| writer.write_columns(tables.0.with_run_id(from_spool(FINDINGS, rows.columns()))))?;
-        writer.finish()
+    fn findings(self) -> Result<(), TableError> {
+        self.tables.merge("findings", FINDINGS, self.found.finish()?)
     }
+}
+
+fn findings_in_order(one: &FindingRow, other: &FindingRow) -> Ordering {
+    let key = |row: &FindingRow| (row.time.as_micros(), row.flow_id);
+    key(one).cmp(&key(other)).then_with(|| one.detector.cmp(&other.detector))
 }
 
 /// The same for the same flows and settings, whatever files the packets came in.

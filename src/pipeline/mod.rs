@@ -10,13 +10,14 @@ mod decode;
 mod finish;
 mod memory;
 mod row;
+mod runs;
 mod sink;
 mod source;
 mod summary;
 
 pub use decode::Decoded;
 pub use finish::TABLES;
-pub use row::Rows;
+pub use row::{Made, Rows};
 pub use summary::{ServiceCount, Summary};
 
 use std::path::{Path, PathBuf};

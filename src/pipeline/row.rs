@@ -4,13 +4,14 @@ mod dns;
 mod ids;
 mod measures;
 mod names;
+mod resets;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::capture::{Gap, Interface, Source};
-use crate::detect::features::TcpView;
-use crate::detect::{self, Evidence, Found};
+use crate::detect::features::{DatagramView, TcpView};
+use crate::detect::{self, Evidence, Found, Observations};
 use crate::model::rows::*;
 use crate::model::words::*;
 use crate::model::{Direction, FileId, Protocol, Span};
@@ -30,6 +31,14 @@ const REQUEST_PATIENCE: Span = Span::from_secs(10);
 /// Datagrams of one side without an answer: fewer are no test (by design: three tries over 3 s).
 const DATAGRAM_TRIES: u64 = 3;
 const DATAGRAM_PATIENCE: Span = Span::from_secs(3);
+
+/// The rows of what has ended.
+#[derive(Default)]
+pub struct Made {
+    pub flows: Vec<FlowRow>,
+    pub dns: Vec<DnsRow>,
+    pub resets: Vec<ResetRow>,
+}
 
 /// Makes rows of one source.
 pub struct Rows<'a> {
@@ -73,7 +82,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    pub fn of(&self, over: Over) -> (Vec<FlowRow>, Vec<DnsRow>) {
+    pub fn of(&self, over: Over) -> Made {
         let Over { mut conversations, transactions } = over;
         for conversation in &mut conversations {
             self.gaps.iter().for_each(|gap| conversation.note_gap(gap));
@@ -81,15 +90,22 @@ impl<'a> Rows<'a> {
                 conversation.orient_by(|address| self.catalog.knows(address));
             }
         }
-        let flows = conversations.iter().map(|conversation| self.row(conversation)).collect();
-        (flows, transactions.into_iter().map(|transaction| self.dns_row(transaction)).collect())
+        let mut made = Made { dns: transactions.into_iter().map(|transaction| self.dns_row(transaction)).collect(), ..Made::default() };
+        for conversation in &conversations {
+            let view = detect::view(conversation);
+            let row = self.row(conversation, view.as_ref());
+            if let Some(view) = &view {
+                made.resets.extend(self.reset_rows(view, &row.source, row.flow_id));
+            }
+            made.flows.push(row);
+        }
+        made
     }
 
-    fn row(&self, conversation: &Conversation) -> FlowRow {
+    fn row(&self, conversation: &Conversation, view: Option<&TcpView<'_>>) -> FlowRow {
         let Conversation { flow, client, .. } = conversation;
         let (client, server) = (*client, client.opposite());
         let (interface, source) = self.interface(flow.key.interface);
-        let view = detect::view(conversation);
         let features = flow.features();
         let names = Names::of(conversation, self.catalog);
         let network = |side| self.networks.and_then(|networks| networks.of(flow.key.ip(side)));
@@ -127,15 +143,16 @@ impl<'a> Rows<'a> {
             stun_realm: names.stun_realm(),
             client_network: if self.networks.is_some() { network(client).map(|network| network.to_string().into()) } else { Some(source.clone()) },
             server_asn: network(server).map(|network| network.asn.into()),
-            notes: self.notes(conversation, view.as_ref(), &names),
+            notes: self.notes(conversation, view, &names),
             host: names.named.host,
             host_source: names.named.host_source,
             volume: volume(flow, &features, client),
             times: times_row(flow, &features),
             splt: splt_row(flow, client),
-            tcp: view.as_ref().map(tcp_row),
+            tcp: view.map(tcp_row),
+            first_payload_fate: first_payload_fate(conversation, view),
             icmp: icmp_row(flow),
-            quality: quality(view.as_ref(), conversation),
+            quality: quality(view, conversation),
         }
     }
 
@@ -162,7 +179,14 @@ impl<'a> Rows<'a> {
         let Some(view) = view else {
             let volume = &conversation.flow.volume;
             let exchanged = volume.0.iter().all(|volume| volume.packets > 0);
-            return Notes { exchanged, answer_owed: owes_datagram(conversation), ..Notes::default() };
+            let datagrams = DatagramView::new(conversation).filter(DatagramView::has_quic_hello);
+            return Notes {
+                exchanged,
+                answer_owed: owes_datagram(conversation),
+                waited: datagrams.as_ref().and_then(DatagramView::waited).map(|(from, until)| (from.as_micros(), until.as_micros())),
+                observed: datagrams.and_then(|view| self.noted(&detect::observe_datagrams(&view), [None, None], None)),
+                ..Notes::default()
+            };
         };
         let observed = detect::observe(view);
         let waited = view.request.as_ref().map(|request| match (&view.silence, request.answer) {
@@ -170,15 +194,22 @@ impl<'a> Rows<'a> {
             (_, Some((answered, _))) => (request.time.as_micros(), answered.as_micros()),
             _ => (request.time.as_micros(), conversation.flow.end().as_micros()),
         });
-        let found = observed.found.iter().map(|found| self.found_note(found)).collect();
-        let observed = Observed { found, benign: observed.benign.iter().map(|cause| cause.word().into()).collect() };
+        let first_resets = [Direction::ClientToServer, Direction::ServerToClient].map(|direction| resets::first_reset(view, direction));
         Notes {
             exchanged: view.exchange_went_through(),
             answer_owed: owes_answer(view),
             waited,
-            observed: (observed != Observed::default()).then(|| serde_json::to_string(&observed).unwrap_or_default()),
+            observed: self.noted(&observed, first_resets, view.proven_loss()),
             ..Notes::default()
         }
+    }
+
+    /// What was observed, as JSON; none where that is nothing.
+    fn noted(&self, observed: &Observations, first_resets: [Option<FirstReset>; 2], lost: Option<Way>) -> Option<String> {
+        let found = observed.found.iter().map(|found| self.found_note(found)).collect();
+        let benign = observed.benign.iter().map(|cause| cause.word().into()).collect();
+        let observed = Observed { found, benign, first_resets, lost: lost.map(|way| way.word().into()) };
+        (observed != Observed::default()).then(|| serde_json::to_string(&observed).unwrap_or_default())
     }
 
     fn found_note(&self, found: &Found) -> FoundNote {
@@ -194,6 +225,18 @@ impl<'a> Rows<'a> {
             says: item.says.clone(),
             unless: item.unless.into(),
         }
+    }
+}
+
+/// What became of the client's first payload; none where the transport is neither TCP nor UDP.
+fn first_payload_fate(conversation: &Conversation, view: Option<&TcpView<'_>>) -> Option<PayloadFate> {
+    match view {
+        Some(view) => Some(view.request.as_ref().map_or(PayloadFate::NoPayload, |request| request.fate)),
+        None if conversation.flow.key.protocol == Protocol::UDP => {
+            // Of DNS the transactions tell.
+            DatagramView::new(conversation).map(|view| view.fate)
+        }
+        None => None,
     }
 }
 

@@ -8,10 +8,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use rayon::prelude::*;
 
+use super::row::Made;
+use super::runs::Runs;
 use crate::infer::{Case, Knowledge, Naming, OpenFlow, QuicFlow, Told};
-use crate::model::rows::{DnsRow, FlowRow};
+use crate::model::rows::{DnsRow, FlowRow, ResetRow};
 use crate::service::Catalog;
-use crate::table::{Cases, Column, DNS, DNS_SPOOL, FLOWS, OpenFlows, Questions, SPOOL, Spool, TableError, added, spooled, with_told};
+use crate::table::{Cases, Column, DNS, DNS_SPOOL, FLOWS, OpenFlows, Questions, RESETS, SPOOL, Spool, TableError, added, spooled, with_told};
 
 /// Rows of one run: some 30 MB while they wait.
 const RUN_ROWS: usize = 16 * 1024;
@@ -19,7 +21,18 @@ const RUN_ROWS: usize = 16 * 1024;
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
 
-const DNS_KEY: &[&str] = &["time", "flow_id", "packet", "capture"];
+/// The order of tables whose rows stand for packets.
+const PACKET_KEY: &[&str] = &["time", "flow_id", "packet", "capture"];
+
+fn dns_in_order(one: &DnsRow, other: &DnsRow) -> Ordering {
+    let key = |row: &DnsRow| (row.time.as_micros(), row.flow_id, row.packet);
+    key(one).cmp(&key(other)).then_with(|| one.capture.cmp(&other.capture))
+}
+
+fn resets_in_order(one: &ResetRow, other: &ResetRow) -> Ordering {
+    let key = |row: &ResetRow| (row.time.as_micros(), row.flow_id, row.packet);
+    key(one).cmp(&key(other)).then_with(|| one.capture.cmp(&other.capture))
+}
 
 /// The same order of rows that are not columns yet.
 fn in_order(one: &FlowRow, other: &FlowRow) -> Ordering {
@@ -41,8 +54,8 @@ pub struct Sink {
     schema: SchemaRef,
     spool: Spool,
     waiting: Mutex<Waiting>,
-    dns: Spool,
-    waiting_dns: Mutex<Vec<DnsRow>>,
+    dns: Runs<DnsRow>,
+    resets: Runs<ResetRow>,
     learnt: Mutex<Learnt>,
 }
 
@@ -51,6 +64,14 @@ pub struct Sink {
 struct Waiting {
     groups: Vec<Vec<FlowRow>>,
     rows: usize,
+}
+
+/// The runs of every table, and what was learnt so far.
+pub struct Ended {
+    pub flows: Spool,
+    pub dns: Spool,
+    pub resets: Spool,
+    pub learnt: Learnt,
 }
 
 /// What all rows together gave.
@@ -72,20 +93,20 @@ impl Sink {
         let fields: Vec<Field> = lists.iter().copied().flatten().map(Column::spooled_field).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
-        let dns_schema = Schema::new(DNS.iter().chain(DNS_SPOOL).map(Column::spooled_field).collect::<Vec<_>>());
         Self {
             lists,
             schema,
             spool,
             waiting: Mutex::default(),
-            dns: Spool::new("dns", folder, Arc::new(dns_schema), DNS_KEY),
-            waiting_dns: Mutex::default(),
+            dns: Runs::new("dns", folder, &[DNS, DNS_SPOOL], PACKET_KEY, dns_in_order),
+            resets: Runs::new("resets", folder, &[RESETS], PACKET_KEY, resets_in_order),
             learnt: Mutex::default(),
         }
     }
 
-    pub fn add(&self, (rows, transactions): (Vec<FlowRow>, Vec<DnsRow>)) -> Result<(), TableError> {
-        self.add_dns(transactions)?;
+    pub fn add(&self, Made { flows: rows, dns, resets }: Made) -> Result<(), TableError> {
+        self.dns.add(dns)?;
+        self.resets.add(resets)?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -96,18 +117,6 @@ impl Sink {
             (waiting.rows >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
         };
         full.map_or(Ok(()), |full| self.write(&full))
-    }
-
-    fn add_dns(&self, mut rows: Vec<DnsRow>) -> Result<(), TableError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let full = {
-            let mut waiting = locked(&self.waiting_dns);
-            waiting.append(&mut rows);
-            (waiting.len() >= RUN_ROWS).then(|| std::mem::take(&mut *waiting))
-        };
-        full.map_or(Ok(()), |full| self.write_dns(full))
     }
 
     pub fn note_evicted(&self, flows: u64) {
@@ -142,15 +151,6 @@ impl Sink {
         open.iter().for_each(|row| learnt.naming.moves.ask(&open_flow(row).quic));
     }
 
-    fn write_dns(&self, mut rows: Vec<DnsRow>) -> Result<(), TableError> {
-        let key = |row: &DnsRow| (row.time.as_micros(), row.flow_id, row.packet);
-        rows.sort_by(|one, other| key(one).cmp(&key(other)).then_with(|| one.capture.cmp(&other.capture)));
-        let schema = self.dns.schema();
-        self.dns.append(&rows.iter().collect::<Vec<_>>(), |rows| {
-            RecordBatch::try_new(schema.clone(), [spooled(DNS, rows), spooled(DNS_SPOOL, rows)].concat())
-        })
-    }
-
     fn note(&self, batch: &RecordBatch, rows: &[&FlowRow]) {
         let mut learnt = locked(&self.learnt);
         each_case(batch, |case| learnt.knowledge.note(&case));
@@ -161,15 +161,11 @@ impl Sink {
         }
     }
 
-    /// Writes what waits; gives the runs of flows and of DNS, and what was learnt so far.
-    pub fn finish(self) -> Result<(Spool, Spool, Learnt), TableError> {
+    /// Writes what waits.
+    pub fn finish(self) -> Result<Ended, TableError> {
         self.write(&std::mem::take(&mut *locked(&self.waiting)))?;
-        let rest = std::mem::take(&mut *locked(&self.waiting_dns));
-        if !rest.is_empty() {
-            self.write_dns(rest)?;
-        }
         let learnt = self.learnt.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        Ok((self.spool, self.dns, learnt))
+        Ok(Ended { flows: self.spool, dns: self.dns.finish()?, resets: self.resets.finish()?, learnt })
     }
 }
 

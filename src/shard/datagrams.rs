@@ -88,6 +88,10 @@ impl Datagrams {
         }
     }
 
+    pub fn is_dns(&self) -> bool {
+        matches!(self, Self::Dns)
+    }
+
     /// Bytes of its readers; what these keep is counted in the memory of heads.
     pub fn held(&self) -> usize {
         match self {

@@ -11,7 +11,7 @@ use crate::app::stun_marks::StunMarks;
 use crate::app::tls::{self, Alert, Certificate, ClientHello, ServerHello};
 use crate::app::tls_records::RecordTracker;
 use crate::model::words::AppProtocol;
-use crate::model::{PacketNumber, PerSide, Side, Timestamp};
+use crate::model::{PacketNumber, PerSide, SeqNumber, Side, Timestamp};
 
 /// A fact, and the packet that completed it.
 #[derive(Clone, Debug)]
@@ -59,8 +59,47 @@ pub struct Facts {
     pub client: Option<Side>,
     /// Where the records of each side end.
     pub records: PerSide<RecordTracker>,
+    /// The first datagrams of a flow that is no DNS.
+    pub datagrams: Vec<Datagram>,
+    /// How the stream of each side begins.
+    pub beginnings: PerSide<Beginning>,
     /// The first payloads of a flow whose protocol was not recognised.
     pub heads: Option<Box<Heads>>,
+}
+
+/// A datagram with payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    pub time: Timestamp,
+    pub packet: PacketNumber,
+    pub sender: Side,
+}
+
+/// Datagrams of a flow that are remembered: a handshake and the tries of one that is not answered.
+const DATAGRAMS_MAX: usize = 8;
+
+/// The first bytes of a stream, and a packet that says something else in their place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beginning {
+    first: Option<(SeqNumber, [u8; BEGINNING_BYTES])>,
+    pub contradicted: Option<PacketNumber>,
+}
+
+/// Enough to hold a random number of a ClientHello apart from another (RFC 8446 section 4.1.2), or one line of status from another.
+const BEGINNING_BYTES: usize = 16;
+
+impl Beginning {
+    /// Holds a payload against the first one of its side, where both stand at the same place.
+    pub fn take(&mut self, seq: SeqNumber, payload: &[u8], packet: PacketNumber) {
+        let Some(bytes) = payload.first_chunk::<BEGINNING_BYTES>() else { return };
+        match &self.first {
+            None => self.first = Some((seq, *bytes)),
+            Some((first, known)) if *first == seq && known != bytes => {
+                self.contradicted.get_or_insert(packet);
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 /// HTTP in clear text: the first request and its response.
@@ -174,6 +213,13 @@ impl Facts {
         }
     }
 
+    /// Remembers that a datagram with payload passed.
+    pub fn note_datagram(&mut self, datagram: Datagram) {
+        if self.datagrams.len() < DATAGRAMS_MAX {
+            self.datagrams.push(datagram);
+        }
+    }
+
     /// The first protocol that is recognised stays, but for what wraps TLS.
     pub fn speaks(&mut self, protocol: AppProtocol) {
         match (self.protocol, protocol) {
@@ -205,7 +251,7 @@ impl Facts {
         });
         let certificate = self.certificate.as_ref().map_or(0, |certificate| size_of_val(&**certificate) + texts(&certificate.sans));
         let rest = self.http.as_ref().map_or(0, |http| size_of_val(&**http)) + self.quic.as_ref().map_or(0, |quic| size_of_val(&**quic));
-        hello + heads + certificate + rest
+        hello + heads + certificate + rest + self.datagrams.capacity() * size_of::<Datagram>()
     }
 
     /// The ClientHello that begins the client's stream, with nothing around it.

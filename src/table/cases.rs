@@ -15,6 +15,7 @@ pub struct Cases<'a> {
     server_port: &'a Int32Array,
     protocol: Words<'a, Transport>,
     sni: &'a StringArray,
+    http_host: &'a StringArray,
     start: &'a TimestampMicrosecondArray,
     tcp_state: Words<'a, TcpState>,
     handshake: &'a BooleanArray,
@@ -69,6 +70,7 @@ impl<'a> Cases<'a> {
         "server_port",
         "protocol",
         "sni",
+        "http_host",
         "start",
         "tcp_state",
         "handshake",
@@ -103,6 +105,7 @@ impl<'a> Cases<'a> {
             server_port: fields.numbers("server_port")?,
             protocol: words(fields, "protocol")?,
             sni: texts("sni")?,
+            http_host: texts("http_host")?,
             start: fields.numbers("start")?,
             tcp_state: words(fields, "tcp_state")?,
             handshake: fields.bools("handshake")?,
@@ -133,6 +136,7 @@ impl<'a> Cases<'a> {
             server_port: number(self.server_port, row).unwrap_or(0),
             transport: self.protocol.get(row).unwrap_or(Transport::Other),
             sni: text(self.sni, row),
+            http_host: text(self.http_host, row),
             start: self.start.value(row),
             tcp_state: self.tcp_state.get(row),
             handshake: !self.handshake.is_null(row) && self.handshake.value(row),
@@ -172,12 +176,12 @@ mod tests {
 
     use arrow::datatypes::Schema;
 
-    use crate::table::{ADDED, FLOWS, SPOOL, spooled};
+    use crate::table::{FLOWS, NAMES, SPOOL, spooled};
 
     #[test]
     fn the_columns_that_are_read_are_all_that_cases_need() {
-        let fields: Vec<_> = FLOWS.iter().chain(ADDED).chain(SPOOL).map(|column| column.spooled_field()).collect();
-        let columns = [spooled(FLOWS, &[]), spooled(ADDED, &[]), spooled(SPOOL, &[])].concat();
+        let fields: Vec<_> = FLOWS.iter().chain(NAMES).chain(SPOOL).map(|column| column.spooled_field()).collect();
+        let columns = [spooled(FLOWS, &[]), spooled(NAMES, &[]), spooled(SPOOL, &[])].concat();
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of their types");
         let positions = |names: &[&str]| names.iter().map(|name| rows.schema().index_of(name).expect("a column")).collect::<Vec<_>>();
         assert!(Cases::new(&rows.project(&positions(Cases::COLUMNS)).expect("a part")).is_some());

@@ -4,7 +4,7 @@ use super::column::{Column, NEVER_NULL, Unit, word_index};
 use super::features::{FEATURES, SPLT, TIMES};
 use super::names::NAMES;
 
-use crate::model::rows::{FlowRow, Judgement, TcpRow, TcpSideRow};
+use crate::model::rows::{FirstReset, FlowRow, Judgement, TcpRow, TcpSideRow};
 use crate::model::words::*;
 
 use Unit::{Bytes, Count, KilobitsPerSecond, LogLikelihood, Milliseconds, Probability};
@@ -252,9 +252,12 @@ pub const FLOWS: &[Column<FlowRow>] = &[
     ),
     Column::word::<Way>("rst_direction", "The directions that resets went.", "no reset, or not TCP", |row| tcp(row)?.rst_direction.map(word_index)),
     Column::i64("rst_count", Count, "Resets of both directions.", NOT_TCP, |row| Some(c2s(row)?.rst + s2c(row)?.rst)),
-    Column::word::<PayloadFate>("first_payload_fate", "What became of the client's first payload.", NOT_TCP, |row| {
-        tcp(row).map(|tcp| word_index(tcp.first_payload_fate))
-    }),
+    Column::word::<PayloadFate>(
+        "first_payload_fate",
+        "What became of the client's first payload; of datagrams: answered, or never_acked.",
+        "neither TCP nor UDP",
+        |row| row.first_payload_fate.map(word_index),
+    ),
     Column::i64("client_hello_retransmits", Count, "Packets that sent bytes of the ClientHello again.", NO_HELLO, |row| {
         tcp(row)?.client_hello_retransmits
     }),
@@ -302,6 +305,65 @@ pub const JUDGEMENT: &[Column<Judgement>] = &[
     Column::texts("evidence", "What was seen, in plain words, with packet numbers.", |row| row.evidence.iter().map(String::as_str).collect()),
     Column::text("alternative", "The strongest innocent explanation.", "none is at hand", |row| row.alternative.as_deref()),
 ];
+
+/// The first reset of a flow: which one that is depends on the vantage.
+pub const JUDGED_RESET: &[Column<Judgement>] = &[
+    Column::f64("rst_ms", Milliseconds, "The first reset that the capture's own side did not send, after start.", NO_RESET, |row| {
+        Some(reset(row)?.ms)
+    }),
+    Column::i32("rst_ttl", "Its TTL or hop limit.", NO_RESET, |row| Some(reset(row)?.ttl)),
+    Column::i32("rst_ttl_delta", "Its TTL less the median of its side's other packets.", "no such reset, or its side sent nothing else", |row| {
+        reset(row)?.ttl_delta
+    }),
+    Column::i32(
+        "rst_ipid_delta",
+        "Its IP identification less that of its side's packet before it, the shorter way around.",
+        "no such reset, not IPv4, or its side sent nothing before",
+        |row| reset(row)?.ip_id_delta,
+    ),
+    Column::i64(
+        "rst_seq_offset",
+        Bytes,
+        "Its sequence number less the next one of its side.",
+        "no such reset, or its side sent nothing before",
+        |row| reset(row)?.seq_offset,
+    ),
+    Column::i32("rst_window", "Its window, not scaled.", NO_RESET, |row| Some(reset(row)?.window)),
+    Column::bool("rst_has_ack", "Whether it has the ACK flag.", NO_RESET, |row| Some(reset(row)?.has_ack)),
+    Column::bool("rst_has_options", "Whether it has TCP options.", NO_RESET, |row| Some(reset(row)?.has_options)),
+    Column::i64(
+        "data_after_rst",
+        Bytes,
+        "Payload not seen before that its side sent within 2 s behind it (Weaver, Sommer, Paxson, NDSS 2009).",
+        NO_RESET,
+        |row| Some(reset(row)?.new_bytes_after),
+    ),
+];
+
+const NO_RESET: &str = "no such reset";
+
+/// What was measured of silences and signatures.
+pub const TAMPERING: &[Column<FlowRow>] = &[
+    Column::i64("stall_bytes_s2c", Bytes, "Payload of the server that came before the stall, each byte once.", NO_STALL, |row| {
+        Some(tcp(row)?.stalled_after?.0)
+    }),
+    Column::i64("stall_packets_s2c", Count, "Packets that brought it.", NO_STALL, |row| Some(tcp(row)?.stalled_after?.1)),
+    Column::text(
+        "signature_c2s",
+        "Tampering signature of the client's packets, by notation and limits of Sundara Raman et al., \"Global, Passive Detection of Connection Tampering\", \
+    SIGCOMM 2023: the first ten packets, 3 s of silence. A known shape, not a verdict: users and servers leave it too.",
+        "none matches",
+        |row| tcp(row)?.signatures.c2s.as_deref(),
+    ),
+    Column::text(
+        "signature_s2c",
+        "The mirror of it for the server's packets: SYN/ACK for SYN, its first acknowledgement for the client's.",
+        "none matches",
+        |row| tcp(row)?.signatures.s2c.as_deref(),
+    ),
+];
+
+const NO_STALL: &str = "nothing was outstanding";
 
 /// What is known when a flow ends and was not measured from the first: published columns never move, so that these stand behind the judgement.
 pub const ADDED: &[Column<FlowRow>] = &[
@@ -435,7 +497,11 @@ pub const ADDED: &[Column<FlowRow>] = &[
 
 /// The lists behind the judgement, in the order in which they were published: the next one comes last. Those of `--splt` are left out unless asked for.
 pub fn added(splt: bool) -> impl Iterator<Item = &'static [Column<FlowRow>]> {
-    [ADDED, FEATURES, TIMES].into_iter().chain(splt.then_some(SPLT)).chain([NAMES])
+    [ADDED, FEATURES, TIMES].into_iter().chain(splt.then_some(SPLT)).chain([NAMES, TAMPERING])
+}
+
+fn reset(row: &Judgement) -> Option<&FirstReset> {
+    row.reset.as_ref()
 }
 
 fn tcp(row: &FlowRow) -> Option<&TcpRow> {

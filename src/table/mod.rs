@@ -17,6 +17,7 @@ mod flows;
 mod names;
 mod open;
 mod output;
+mod resets;
 mod run;
 mod spool;
 mod writer;
@@ -29,16 +30,17 @@ pub use dns::{DNS, DNS_SPOOL, learn_answers};
 pub use fates::FATES;
 pub use features::{FEATURES, SPLT, TIMES};
 pub use findings::FINDINGS;
-pub use flows::{ADDED, FLOWS, JUDGEMENT, SPOOL, added};
+pub use flows::{ADDED, FLOWS, JUDGED_RESET, JUDGEMENT, SPOOL, TAMPERING, added};
 pub use names::NAMES;
 pub use open::{OpenFlows, with_told};
 pub use output::Output;
+pub use resets::RESETS;
 pub use run::RunTables;
 pub use spool::{Questions, SortKey, Spool};
 pub use writer::{ROW_GROUP_ROWS, TableWriter};
 
 /// Grows with every change of the columns.
-pub const SCHEMA_VERSION: &str = "4";
+pub const SCHEMA_VERSION: &str = "5";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -55,8 +57,12 @@ pub enum TableError {
 /// Every table with its columns, in the order of `schema`.
 pub fn tables() -> Vec<(&'static str, Vec<Description>)> {
     vec![
-        ("flows", [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), added(true).flat_map(describe).collect()].concat()),
+        (
+            "flows",
+            [vec![column::run_id()], describe(FLOWS), describe(JUDGEMENT), added(true).flat_map(describe).collect(), describe(JUDGED_RESET)].concat(),
+        ),
         ("findings", [vec![column::run_id()], describe(FINDINGS)].concat()),
+        ("resets", [vec![column::run_id()], describe(RESETS)].concat()),
         ("dns", [vec![column::run_id()], describe(DNS)].concat()),
         ("captures", [vec![column::run_id()], describe(CAPTURES)].concat()),
         ("compare-flows", [vec![column::run_id()], describe(COMPARED)].concat()),

@@ -9,6 +9,9 @@ use super::TcpView;
 /// Steps back of the clock within a flow that are more than jitter between queues.
 const REORDER: Span = Span::from_millis(1);
 
+/// Paths that change differ by fewer hops (by design).
+const DECOY_HOPS: u8 = 3;
+
 pub fn gates(view: &TcpView<'_>) -> Vec<Gate> {
     let flow = &view.conversation.flow;
     let checks = [
@@ -18,6 +21,8 @@ pub fn gates(view: &TcpView<'_>) -> Vec<Gate> {
         (Gate::Oneway, is_one_way(view)),
         (Gate::Reorder, flow.back_step > REORDER.0),
         (Gate::Offload, has_oversized_segments(view)),
+        (Gate::Tunnel, flow.tunnel().is_some()),
+        (Gate::DesyncTool, sends_decoys(view)),
     ];
     checks.into_iter().filter_map(|(gate, fails)| fails.then_some(gate)).collect()
 }
@@ -34,6 +39,20 @@ fn is_one_way(view: &TcpView<'_>) -> bool {
 fn acknowledgements_move<'a>(records: impl Iterator<Item = &'a PacketRecord>) -> bool {
     let mut acks = records.filter(|record| !record.is_reset() && record.ack.0 != 0).map(|record| record.ack);
     acks.next().is_some_and(|first| acks.any(|ack| ack.is_after(first)))
+}
+
+/// Decoys are not to reach the server: before its first answer the client sends payload with another TTL than its SYN had, other bytes in the place of its
+/// first ones, or a signature (RFC 2385) that its other segments lack. The modes of zapret and its kind.
+fn sends_decoys(view: &TcpView<'_>) -> bool {
+    let first_answer = view.sent(Direction::ServerToClient).find(|record| record.new_bytes > 0).map(|record| record.time);
+    let syn = view.sent(Direction::ClientToServer).find(|record| record.flags.is_opening());
+    let early =
+        || view.sent(Direction::ClientToServer).filter(|record| record.payload_bytes > 0 && first_answer.is_none_or(|time| record.time < time));
+    let other_ttl = syn.is_some_and(|syn| early().any(|record| record.ttl.abs_diff(syn.ttl) >= DECOY_HOPS));
+    let other_bytes = view.facts().is_some_and(|facts| facts.beginnings[view.client()].contradicted.is_some());
+    let client = &view.tcp.sides[view.client()];
+    let signed = client.signed() > 0 && client.signed() < client.new_payload_packets;
+    other_ttl || other_bytes || signed
 }
 
 fn has_oversized_segments(view: &TcpView<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! The client's first payload, which is the ClientHello where there is one, and what became of it.
 
 use crate::flow::PacketRecord;
-use crate::model::words::PayloadFate;
+use crate::model::words::{AppProtocol, PayloadFate};
 use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
 use crate::packet::TcpFlags;
 
@@ -13,9 +13,21 @@ const GAVE_UP: Span = Span::from_secs(3);
 /// So does one that had repeated its request this often, however short its patience.
 const PATIENT_REPEATS: usize = 3;
 
+/// What a connection opens with: it decides the word for what befalls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// A ClientHello that names the host.
+    NamedHello,
+    /// A request of HTTP in clear text.
+    HttpRequest,
+    /// Anything else: a hello without a name, Noise, MTProto, SSH, unknown bytes.
+    Other,
+}
+
 /// The first payload of the client.
 #[derive(Clone, Debug)]
 pub struct Request {
+    pub opening: Opening,
     pub is_hello: bool,
     pub packet: PacketNumber,
     pub time: Timestamp,
@@ -36,7 +48,32 @@ pub struct Request {
     pub fate: PayloadFate,
 }
 
+impl Opening {
+    fn of(view: &TcpView<'_>) -> Self {
+        let asks_http = || view.facts().is_some_and(|facts| facts.protocol == Some(AppProtocol::Http));
+        match view.hello() {
+            Some(hello) if hello.fact.sni.is_some() => Self::NamedHello,
+            None if asks_http() => Self::HttpRequest,
+            _ => Self::Other,
+        }
+    }
+
+    /// What its first payload is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::NamedHello => "ClientHello",
+            Self::HttpRequest => "HTTP request",
+            Self::Other => "first payload",
+        }
+    }
+}
+
 impl Request {
+    /// Whether a reset by the server came only when the request had been repeated in vain for a while: the server gave up what it never received.
+    pub fn was_unheard(&self) -> bool {
+        self.acked.is_none() && self.answer.is_none() && self.repeats.len() >= PATIENT_REPEATS
+    }
+
     pub fn find(view: &TcpView<'_>) -> Option<Self> {
         let first = view.sent(Direction::ClientToServer).find(|record| record.new_bytes > 0)?;
         let hello = view.hello();
@@ -50,6 +87,7 @@ impl Request {
         let later = || view.sent(Direction::ServerToClient).filter(move |record| record.time >= first.time && !record.is_reset());
         let at = |record: &PacketRecord| (record.time, record.number);
         let mut request = Self {
+            opening: Opening::of(view),
             is_hello: hello.is_some(),
             packet: first.number,
             time: first.time,

@@ -1,83 +1,63 @@
-//! Every reset of a flow with the state of the connection at that point.
+//! Every reset of a flow, held against the state of the connection at that point.
 
-use crate::flow::PacketRecord;
-use crate::model::{Direction, PacketNumber, SeqNumber, Side, Span, Timestamp};
+use crate::flow::{Before, ResetRecord, limits};
+use crate::model::words::Stage;
+use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
 use crate::packet::TcpFlags;
 
 use super::TcpView;
 
-/// What a conforming stack sends (RFC 9293 sections 3.5.2 and 3.10.7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// RST+ACK with sequence number 0, acknowledging a SYN: no such port.
-    Refused,
-    /// A bare RST with the sequence number that a segment of the peer acknowledged: no such connection.
-    ReplyToAck,
-    /// At the next sequence number, acknowledging what was received: the application gave up.
-    Abort,
-    /// The same behind a FIN of the same side.
-    Late,
-    /// None of these.
-    Nonconforming,
-    /// The capture is too poor to tell.
-    Unknown,
-}
+pub use crate::model::words::RstForm as Form;
 
 /// One RST.
 #[derive(Clone, Debug)]
-pub struct Reset {
+pub struct Reset<'a> {
+    pub record: &'a ResetRecord,
     pub direction: Direction,
     pub packet: PacketNumber,
     pub time: Timestamp,
     pub seq: SeqNumber,
+    /// None without the ACK flag.
     pub ack: Option<SeqNumber>,
     pub form: Form,
-    /// Behind the highest byte that its claimed sender had sent before; none where that was nothing.
-    pub sender_next: Option<SeqNumber>,
-    /// The highest byte that its peer had acknowledged.
-    pub peer_acked: Option<SeqNumber>,
-    /// From the last packet of the flow before it.
-    pub idle: Span,
     /// Whether a FIN of either side, or a reset of the peer, came before.
     pub closing: bool,
+    /// The reset of the same direction before it.
+    pub previous: Option<&'a ResetRecord>,
+    /// To the median of its claimed sender's packets that are no resets.
+    pub ttl_delta: Option<i32>,
+    /// It follows an unanswered request of its receiver sooner than a round trip takes; none where that cannot be told.
+    pub too_early: Option<bool>,
 }
 
 /// Sequence numbers may be off by a SYN and a FIN.
 const SLACK: i32 = 2;
+/// What comes sooner than this share of a round trip, and by so much, is no answer (by design: paths vary).
+const EARLY_SHARE: f64 = 0.7;
+const EARLY_MARGIN: Span = Span::from_millis(2);
 
-impl Reset {
-    pub fn all(view: &TcpView<'_>) -> Vec<Self> {
-        let records: Vec<&PacketRecord> = view.tcp.log.iter().collect();
-        let resets = records.iter().enumerate().filter(|(_, record)| record.is_reset());
-        resets
-            .map(|(at, record)| {
-                let told = Self::new(view, record, &records[..at]);
-                if shows_both_sides(&records[..at], view.tcp.log.unbroken_before(at)) { told } else { told.behind_gap() }
-            })
-            .collect()
+impl<'a> Reset<'a> {
+    pub fn all(view: &TcpView<'a>) -> Vec<Self> {
+        let records = view.tcp.resets();
+        let previous = |at: usize| records[..at].iter().rev().find(|earlier| earlier.packet.sender == records[at].packet.sender);
+        records.iter().enumerate().map(|(at, record)| Self::new(view, record, previous(at))).collect()
     }
 
-    /// What may have been sent or acknowledged in packets that the log left out does not count against a reset.
-    fn behind_gap(self) -> Self {
-        Self { form: Form::Unknown, sender_next: None, peer_acked: None, idle: Span::ZERO, ..self }
-    }
-
-    fn new(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord]) -> Self {
-        let sender = reset.sender;
-        let earlier = |own: bool| before.iter().filter(move |record| (record.sender == sender) == own && !record.is_reset());
-        let sender_next = earlier(true).map(|record| end_of(record)).reduce(SeqNumber::max);
-        let acks = || earlier(false).filter(|record| record.flags.has(TcpFlags::ACK)).map(|record| record.ack);
+    fn new(view: &TcpView<'a>, record: &'a ResetRecord, previous: Option<&'a ResetRecord>) -> Self {
+        let packet = &record.packet;
+        let direction = view.direction(packet);
         Self {
-            direction: view.direction(reset),
-            packet: reset.number,
-            time: reset.time,
-            seq: reset.seq,
-            ack: reset.flags.has(TcpFlags::ACK).then_some(reset.ack),
-            form: form(view, reset, before, sender_next),
-            sender_next,
-            peer_acked: acks().reduce(SeqNumber::max),
-            idle: before.last().map_or(Span::ZERO, |last| reset.time - last.time),
-            closing: before.iter().any(|record| record.flags.has(TcpFlags::FIN) || (record.is_reset() && record.sender != sender)),
+            record,
+            direction,
+            packet: packet.number,
+            time: packet.time,
+            seq: packet.seq,
+            ack: packet.flags.has(TcpFlags::ACK).then_some(packet.ack),
+            form: form(record, view.conversation.flow.back_step > 0),
+            closing: record.own.closed || record.peer.closed || record.peer.resets > 0,
+            previous,
+            ttl_delta: view.usual_ttl(direction).map(|usual| i32::from(packet.ttl) - i32::from(usual)),
+            too_early: too_early(view, record, direction),
         }
     }
 
@@ -85,49 +65,147 @@ impl Reset {
     pub fn refuses(&self) -> bool {
         self.form == Form::Refused
     }
+
+    /// How far the connection had come; none where its start was not captured.
+    pub fn stage(&self) -> Option<Stage> {
+        let (opened, client) = (self.record.opened, self.side(Direction::ClientToServer));
+        opened.syn.then(|| match client.payload_packets {
+            0 if !opened.ack => Stage::PostSyn,
+            0 => Stage::PostAck,
+            1 => Stage::PostPsh,
+            _ => Stage::Later,
+        })
+    }
+
+    /// The state of the side that sends in a direction.
+    fn side(&self, direction: Direction) -> &Before {
+        if direction == self.direction { &self.record.own } else { &self.record.peer }
+    }
+
+    /// From the next sequence number of its claimed sender.
+    pub fn seq_offset(&self) -> Option<i32> {
+        Some(self.seq.offset_from(self.record.own.next?))
+    }
+
+    /// From what its claimed sender can have received at the most.
+    pub fn ack_offset(&self) -> Option<i32> {
+        Some(self.ack?.offset_from(self.record.peer.next?))
+    }
+
+    /// From the last byte that its receiver had acknowledged.
+    pub fn peer_ack_offset(&self) -> Option<i32> {
+        Some(self.seq.offset_from(self.record.peer.acked?))
+    }
+
+    /// From the identification of its claimed sender's packet before it, the shorter way around.
+    pub fn ip_id_delta(&self) -> Option<i32> {
+        let before = self.record.own.ip_id.filter(|_| self.record.has_ip_id)?;
+        Some(i32::from(self.record.packet.ip_id.wrapping_sub(before) as i16))
+    }
+
+    /// From the last timestamp of its claimed sender, in ticks of the sender's clock.
+    pub fn timestamp_delta(&self) -> Option<i32> {
+        Some(self.record.timestamp?.wrapping_sub(self.record.own.timestamp?) as i32)
+    }
+
+    /// Since the last payload of its receiver that had not been seen before.
+    pub fn after_request(&self) -> Option<Span> {
+        self.record.peer.last_new.map(|asked| self.time - asked)
+    }
+
+    /// The reset of the same direction shortly before it.
+    pub fn previous_of_burst(&self) -> Option<&'a ResetRecord> {
+        self.previous.filter(|previous| self.time - previous.packet.time <= limits::LIFE_SIGN)
+    }
+
+    /// So many resets before it, each shortly before the next, have its numbers and the ACK flag. A stack that gives up says so once, and answers what still
+    /// comes by resets without ACK (RFC 9293 section 3.10.7.1).
+    pub fn repeats(&self, earlier: &[Reset<'_>]) -> usize {
+        let (Some(before), Some(_)) = (self.previous_of_burst(), self.ack) else { return 0 };
+        let is_same = before.packet.seq == self.seq && before.packet.ack == self.record.packet.ack && before.packet.flags.has(TcpFlags::ACK);
+        let Some(at) = earlier.iter().rposition(|other| other.packet == before.packet.number).filter(|_| is_same) else { return 0 };
+        1 + earlier[at].repeats(&earlier[..at])
+    }
+
+    // The tests of Weaver, Sommer, Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009.
+
+    /// RST_SEQ_DATA: so many bytes below what its claimed sender had sent. A bare reset that answers a segment carries that segment's acknowledgement, which
+    /// may lie below (RFC 9293 section 3.10.7.1).
+    pub fn behind_data(&self) -> Option<i32> {
+        let behind = self.record.own.next?.offset_from(self.seq);
+        let answers = self.ack.is_none() && self.record.answers_segment;
+        (behind > SLACK && !answers && !self.refuses() && self.seq.0 != 0).then_some(behind)
+    }
+
+    /// RST_SEQ_CHANGE: so many bytes beyond the reset before it, and beyond all that was sent and acknowledged.
+    pub fn seq_change(&self) -> Option<i32> {
+        let change = self.seq.offset_from(self.previous_of_burst()?.packet.seq);
+        let beyond_sent = self.seq_offset().is_some_and(|offset| offset > SLACK);
+        let beyond_acked = self.peer_ack_offset().is_none_or(|offset| offset > SLACK);
+        (change > SLACK && beyond_sent && beyond_acked).then_some(change)
+    }
+
+    /// RST_ACK_CHANGE: it acknowledges something else than the reset before it, and what its receiver never sent.
+    pub fn ack_change(&self) -> Option<i32> {
+        let before = self.previous_of_burst().filter(|previous| previous.packet.flags.has(TcpFlags::ACK))?;
+        let change = self.ack?.offset_from(before.packet.ack);
+        (change != 0 && !self.acks_what_was_sent()).then_some(change)
+    }
+
+    /// The ACK flag and the field behind it belong together: a number without the flag, or the flag without a number.
+    pub fn ack_is_odd(&self) -> bool {
+        self.record.packet.flags.has(TcpFlags::ACK) == (self.record.packet.ack.0 == 0)
+    }
+
+    fn acks_what_was_sent(&self) -> bool {
+        self.ack.is_none_or(|ack| acknowledges_sent(&self.record.peer, ack))
+    }
 }
 
-/// Whether the last packet of either side before a reset is known: of the records before it, so many have no packet left out between them.
-fn shows_both_sides(before: &[&PacketRecord], unbroken: usize) -> bool {
-    let known = before[before.len() - unbroken..].iter().filter(|record| !record.is_reset());
-    unbroken == before.len() || [Side::Low, Side::High].iter().all(|&side| known.clone().any(|record| record.sender == side))
+/// What the claimed sender may have received: anything from the peer's first byte to its last so far.
+fn acknowledges_sent(peer: &Before, ack: SeqNumber) -> bool {
+    peer.first.zip(peer.next).is_some_and(|(first, next)| ack.offset_from(first) >= 0 && ack.offset_from(next) <= SLACK)
 }
 
-fn end_of(record: &PacketRecord) -> SeqNumber {
-    let taken = u32::from(record.flags.has(TcpFlags::SYN)) + u32::from(record.flags.has(TcpFlags::FIN));
-    record.payload_end().plus(taken)
-}
-
-fn form(view: &TcpView<'_>, reset: &PacketRecord, before: &[&PacketRecord], sender_next: Option<SeqNumber>) -> Form {
-    let has_ack = reset.flags.has(TcpFlags::ACK);
-    let peer = || before.iter().filter(|record| record.sender != reset.sender && !record.is_reset());
-    let own_fin = before.iter().any(|record| record.sender == reset.sender && record.flags.has(TcpFlags::FIN));
-    let answers_syn = peer().any(|record| record.flags.has(TcpFlags::SYN) && reset.ack == end_of(record));
-    if sender_next.is_none() {
-        return if has_ack && reset.seq.0 == 0 && answers_syn {
+/// What a conforming stack sends (RFC 9293 sections 3.5.2 and 3.10.7), by the state that the capture shows at this point.
+fn form(record: &ResetRecord, out_of_order: bool) -> Form {
+    let ResetRecord { packet, own, peer, .. } = record;
+    let has_ack = packet.flags.has(TcpFlags::ACK);
+    let Some(next) = own.next else {
+        return if has_ack && packet.seq.0 == 0 && record.acks_syn {
             Form::Refused
-        } else if !has_ack && peer().any(|record| record.flags.has(TcpFlags::ACK) && record.ack == reset.seq) {
+        } else if !has_ack && record.answers_segment {
             Form::ReplyToAck
         } else {
             Form::Unknown
         };
-    }
-    if view.conversation.flow.back_step > 0 || view.tcp.sides.0.iter().any(|side| side.unseen_bytes > 0) {
+    };
+    if out_of_order || own.has_unseen_bytes || peer.has_unseen_bytes || peer.next.is_none() {
         return Form::Unknown;
     }
-    let near = |one: SeqNumber, other: SeqNumber| one.offset_from(other).unsigned_abs() <= SLACK as u32;
-    let at_next = sender_next.is_some_and(|next| near(reset.seq, next));
-    // What the claimed sender may have received: anything from the peer's first byte to its last so far.
-    let first = peer().map(|record| record.seq).reduce(|one, other| if one.is_after(other) { other } else { one });
-    let last = peer().map(|record| end_of(record)).reduce(SeqNumber::max);
-    let acknowledges_sent = first.zip(last).is_some_and(|(first, last)| reset.ack.offset_from(first) >= 0 && reset.ack.offset_from(last) <= SLACK);
-    if at_next && (!has_ack || acknowledges_sent) {
-        return if own_fin { Form::Late } else { Form::Abort };
+    let fits = !has_ack || acknowledges_sent(peer, packet.ack);
+    let ahead = packet.seq.offset_from(next);
+    if ahead.unsigned_abs() <= SLACK as u32 && fits {
+        return if own.closed { Form::Late } else { Form::Abort };
     }
-    if peer().any(|record| record.flags.has(TcpFlags::ACK) && near(record.ack, reset.seq)) && (!has_ack || acknowledges_sent) {
+    if record.answers_segment && fits {
         return Form::ReplyToAck;
     }
     // What is lost on the way may have been followed by more that was lost.
-    let lost = view.tcp.sides[reset.sender].lacks_bytes() && sender_next.is_some_and(|next| reset.seq.is_after(next));
-    if own_fin || lost { Form::Unknown } else { Form::Nonconforming }
+    let may_be_lost = own.lacks_bytes && ahead > 0;
+    if own.closed || may_be_lost { Form::Unknown } else { Form::Nonconforming }
+}
+
+/// Only a request that is still unanswered can be what a reset reacts to.
+fn too_early(view: &TcpView<'_>, record: &ResetRecord, direction: Direction) -> Option<bool> {
+    let (asked, answered) = (record.peer.last_new?, record.own.last_new);
+    let trip = view.round_trip_to(direction)?;
+    let span = record.packet.time - asked;
+    let pending = answered.is_none_or(|answered| answered <= asked);
+    (direction == Direction::ServerToClient).then(|| pending && is_too_early(span, trip, EARLY_SHARE))
+}
+
+/// Whether something follows what it should answer sooner than this share of a round trip.
+pub fn is_too_early(span: Span, round_trip: Span, share: f64) -> bool {
+    span >= Span::ZERO && span.as_ms() < share * round_trip.as_ms() && Span(round_trip.0 - span.0) >= EARLY_MARGIN
 }

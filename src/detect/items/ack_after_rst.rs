@@ -5,33 +5,24 @@
 
 use crate::detect::Evidence;
 use crate::detect::features::TcpView;
-use crate::model::{Direction, SeqNumber};
-use crate::packet::TcpFlags;
+use crate::model::Direction;
 
-use super::{LIFE_SIGN, SWAPPED, first_reset, reset_mechanism};
+use super::{reset_mechanism, resets};
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let reset = first_reset(view, direction)?;
-    let covered =
-        reset.ack.into_iter().chain(view.sent(direction).filter(|record| record.time <= reset.time && !record.is_reset()).map(|record| record.ack));
-    let covered = covered.reduce(SeqNumber::max)?;
-    let later = view.sent(direction).find(|record| {
-        let span = record.time - reset.time;
-        let plain = record.flags.has(TcpFlags::ACK) && !record.flags.has(TcpFlags::SYN) && !record.is_reset();
-        plain && span > SWAPPED && span <= LIFE_SIGN && record.ack.is_after(covered)
-    })?;
+    let (reset, (time, later, more)) = resets(view, direction).find_map(|reset| Some((reset, reset.record.after.ack?)))?;
     Some(Evidence {
         id: "ack_after_rst",
         mechanism: reset_mechanism(direction),
-        packets: vec![reset.packet, later.number],
+        packets: vec![reset.packet, later],
         time: reset.time,
         says: format!(
             "packet {}: reset from the {}'s address; packet {}: that address acknowledges {} bytes more {:.1} ms later",
             reset.packet.number(),
             direction.sender(),
-            later.number.number(),
-            later.ack.offset_from(covered),
-            (later.time - reset.time).as_ms()
+            later.number(),
+            more,
+            (time - reset.time).as_ms()
         ),
         unless: "two machines of one service behind the address, of which one reset the connection",
     })

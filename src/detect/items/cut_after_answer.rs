@@ -8,19 +8,21 @@ use crate::detect::Evidence;
 use crate::detect::features::TcpView;
 use crate::model::words::{Mechanism, PayloadFate};
 use crate::model::{Direction, Span};
+use crate::packet::TcpFlags;
 
 const REPEATS_MIN: usize = 3;
 const SILENCE_MIN: Span = Span::from_secs(2);
+
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let request = view.request.as_ref().filter(|request| request.is_hello)?;
+    let request = view.request.as_ref()?;
     let silence = view.silence.as_ref().filter(|silence| silence.silent == direction)?;
     let cut = match direction {
         Direction::ServerToClient => request.fate == PayloadFate::Answered,
         Direction::ClientToServer => matches!(request.fate, PayloadFate::Answered | PayloadFate::Alert),
     };
-    let closed = view.sent(direction).any(|record| record.flags.has(crate::packet::TcpFlags::FIN));
+    let closed = view.sent(direction).any(|record| record.flags.has(TcpFlags::FIN));
     let full = view.tcp.sides[view.side(direction)].zero_window > 0;
-    if !cut || view.exchange_went_through() || !view.has_sni() || closed || full || !view.resets.iter().all(|reset| reset.direction != direction) {
+    if !cut || view.exchange_went_through() || closed || full || !view.resets.iter().all(|reset| reset.direction != direction) {
         return None;
     }
     if silence.repeats.len() < REPEATS_MIN || silence.watched < SILENCE_MIN {

@@ -9,26 +9,22 @@ use crate::detect::Evidence;
 use crate::detect::features::TcpView;
 use crate::model::Direction;
 
-use super::{LIFE_SIGN, SWAPPED, first_reset, reset_mechanism};
+use super::{reset_mechanism, resets};
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let reset = first_reset(view, direction)?;
-    let behind = |span| span > SWAPPED && span <= LIFE_SIGN;
-    let later = view
-        .sent(direction)
-        .find(|record| behind(record.time - reset.time) && !record.is_reset() && record.new_bytes > 0 && record.payload_end().is_after(reset.seq))?;
+    let (reset, (time, later, bytes)) = resets(view, direction).find_map(|reset| Some((reset, reset.record.after.data?)))?;
     Some(Evidence {
         id: "data_after_rst",
         mechanism: reset_mechanism(direction),
-        packets: vec![reset.packet, later.number],
+        packets: vec![reset.packet, later],
         time: reset.time,
         says: format!(
             "packet {}: reset from the {}'s address; packet {}: {} new bytes from that address {:.1} ms later",
             reset.packet.number(),
             direction.sender(),
-            later.number.number(),
-            later.new_bytes,
-            (later.time - reset.time).as_ms()
+            later.number(),
+            bytes,
+            (time - reset.time).as_ms()
         ),
         unless: "two machines of one service behind the address, of which one reset the connection",
     })

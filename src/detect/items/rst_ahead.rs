@@ -20,7 +20,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         return None;
     }
     let reset = first_reset(view, direction)?;
-    let ahead = reset.seq.offset_from(reset.sender_next?);
+    let ahead = reset.seq_offset()?;
     if ahead <= SLACK {
         return None;
     }

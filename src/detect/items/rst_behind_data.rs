@@ -9,20 +9,13 @@ use crate::detect::features::TcpView;
 use crate::model::Direction;
 use crate::model::words::Gate;
 
-use super::reset_mechanism;
-
-const SLACK: i32 = 2;
+use super::{reset_mechanism, resets};
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     if view.fails(Gate::Loss) || view.fails(Gate::Reorder) {
         return None;
     }
-    let reset = view.resets.iter().find(|reset| reset.direction == direction && !reset.closing && !reset.refuses())?;
-    let behind = reset.sender_next?.offset_from(reset.seq);
-    let answers_a_segment = reset.ack.is_none() && view.sent(direction.opposite()).any(|record| record.time <= reset.time && record.ack == reset.seq);
-    if behind <= SLACK || answers_a_segment || reset.seq.0 == 0 {
-        return None;
-    }
+    let (reset, behind) = resets(view, direction).find_map(|reset| Some((reset, reset.behind_data()?)))?;
     Some(Evidence {
         id: "rst_behind_data",
         mechanism: reset_mechanism(direction),

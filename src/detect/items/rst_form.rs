@@ -15,7 +15,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         return None;
     }
     let reset = first_reset(view, direction).filter(|reset| reset.form == Form::Nonconforming)?;
-    let sequence = reset.sender_next.map_or(0, |next| reset.seq.offset_from(next));
+    let sequence = reset.seq_offset().unwrap_or(0);
     Some(Evidence {
         id: "rst_form",
         mechanism: reset_mechanism(direction),

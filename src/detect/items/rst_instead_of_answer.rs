@@ -1,11 +1,11 @@
-//! A reset where the server's answer to the ClientHello should be.
+//! A reset where the server's answer to a ClientHello with a name, or to an HTTP request, should be.
 //!
 //! A box that rewrites the server's packets, or one that swallows them, leaves nothing else. Benign first: a server that refuses the name by a reset,
 //! or is out of order: this item weighs little until other names on the same server are compared.
 //! Source: SNI-I of Xue et al., "TSPU: Russia's Decentralized Censorship System", IMC 2022: answers rewritten to resets.
 
 use crate::detect::Evidence;
-use crate::detect::features::TcpView;
+use crate::detect::features::{Opening, TcpView};
 use crate::model::Direction;
 use crate::model::words::{Mechanism, PayloadFate};
 
@@ -16,8 +16,8 @@ const DUE: std::ops::Range<f64> = 0.9..1.3;
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let reset = first_reset(view, direction)?;
-    let request = view.request.as_ref().filter(|request| request.is_hello && request.fate == PayloadFate::Reset)?;
-    if !view.has_sni() || reset.time < request.sent || request.answer.is_some_and(|(time, _)| time < reset.time) {
+    let request = view.request.as_ref().filter(|request| request.fate == PayloadFate::Reset && !request.was_unheard())?;
+    if request.opening == Opening::Other || reset.time < request.sent || request.answer.is_some_and(|(time, _)| time < reset.time) {
         return None;
     }
     let span = reset.time - request.sent;
@@ -29,10 +29,11 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         packets: vec![request.packet, reset.packet],
         time: reset.time,
         says: format!(
-            "packet {}: reset from the {}'s address {:.1} ms after the ClientHello (packet {}), before any answer",
+            "packet {}: reset from the {}'s address {:.1} ms after the {} (packet {}), before any answer",
             reset.packet.number(),
             direction.sender(),
             span.as_ms(),
+            request.opening.noun(),
             request.packet.number()
         ),
         unless: "an end that resets what it does not want to serve or to wait for",
@@ -81,8 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_name_is_no_hello() {
-        let trace = Trace::at_client().handshake().client_bytes(b"GET / HTTP/1.1\r\n\r\n").rst_from_server();
-        assert_eq!(trace.shows(observe, ServerToClient), None);
+    fn a_request_of_http_is_one_too_and_bytes_of_another_protocol_are_not() {
+        let reset_after = |bytes: &[u8]| Trace::at_client().handshake().client_bytes(bytes).rst_from_server().shows(observe, ServerToClient);
+        assert_eq!(reset_after(b"GET / HTTP/1.1\r\n\r\n"), Some(("rst_instead_of_answer", vec![4, 5])));
+        assert_eq!(reset_after(b"HELO example.org\r\n"), None);
     }
 }

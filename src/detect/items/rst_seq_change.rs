@@ -8,28 +8,21 @@ use crate::detect::Evidence;
 use crate::detect::features::TcpView;
 use crate::model::Direction;
 
-use super::{LIFE_SIGN, reset_mechanism};
-
-const SLACK: i32 = 2;
+use super::{reset_mechanism, resets};
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let resets: Vec<_> = view.resets.iter().filter(|reset| reset.direction == direction && !reset.closing).collect();
-    let (first, second) = resets.windows(2).map(|pair| (pair[0], pair[1])).find(|(first, second)| {
-        let beyond_sent = second.sender_next.is_some_and(|next| second.seq.offset_from(next) > SLACK);
-        let beyond_acked = second.peer_acked.is_none_or(|acked| second.seq.offset_from(acked) > SLACK);
-        second.time - first.time <= LIFE_SIGN && second.seq.offset_from(first.seq) > SLACK && beyond_sent && beyond_acked
-    })?;
+    let (first, second, change) = resets(view, direction).find_map(|reset| Some((reset.previous_of_burst()?, reset, reset.seq_change()?)))?;
     Some(Evidence {
         id: "rst_seq_change",
         mechanism: reset_mechanism(direction),
-        packets: vec![first.packet, second.packet],
-        time: first.time,
+        packets: vec![first.packet.number, second.packet],
+        time: first.packet.time,
         says: format!(
             "packets {} and {}: two resets from the {}'s address, the second {} bytes beyond the first and beyond all that was sent",
-            first.packet.number(),
+            first.packet.number.number(),
             second.packet.number(),
             direction.sender(),
-            second.seq.offset_from(first.seq)
+            change
         ),
         unless: "packets of the sender that the capture does not hold",
     })

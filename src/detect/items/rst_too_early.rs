@@ -6,28 +6,24 @@
 //! once: there it is 10 ms, and a quarter of the round trip.
 
 use crate::detect::Evidence;
-use crate::detect::features::TcpView;
+use crate::detect::features::{TcpView, is_too_early};
 use crate::model::{Direction, Span};
 
 use super::{first_reset, reset_mechanism};
 
-const SHARE: f64 = 0.7;
 const SHARE_AT_SERVER: f64 = 0.25;
 const AT_ONCE: Span = Span::from_millis(10);
-const MARGIN: Span = Span::from_millis(2);
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let reset = first_reset(view, direction)?;
     let request = view.request.as_ref()?;
     let span = reset.time - request.sent;
-    let (round_trip, share) = match direction {
-        Direction::ServerToClient => (view.server_round_trip().filter(|_| request.answer.is_none_or(|(time, _)| time > reset.time))?, SHARE),
-        Direction::ClientToServer => (view.client_round_trip()?, SHARE_AT_SERVER),
+    let round_trip = view.round_trip_to(direction)?;
+    let early = match direction {
+        Direction::ServerToClient => request.answer.is_none_or(|(time, _)| time > reset.time) && reset.too_early == Some(true),
+        Direction::ClientToServer => span <= AT_ONCE && is_too_early(span, round_trip, SHARE_AT_SERVER),
     };
-    if span < Span::ZERO || (direction == Direction::ClientToServer && span > AT_ONCE) {
-        return None;
-    }
-    if span.as_ms() >= share * round_trip.as_ms() || Span(round_trip.0 - span.0) < MARGIN {
+    if !early {
         return None;
     }
     Some(Evidence {
@@ -40,7 +36,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
             reset.packet.number(),
             direction.sender(),
             span.as_ms(),
-            if request.is_hello { "ClientHello" } else { "first payload" },
+            request.opening.noun(),
             request.packet.number(),
             round_trip.as_ms()
         ),

@@ -8,28 +8,26 @@ use crate::detect::features::TcpView;
 use crate::model::Direction;
 use crate::model::words::Mechanism;
 
-use super::{LIFE_SIGN, SWAPPED};
+use super::resets;
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     if direction == Direction::ClientToServer {
         return None;
     }
-    let reset = view.resets.iter().find(|reset| reset.direction == direction && !reset.closing)?;
-    let accept = view.sent(direction).find(|record| record.flags.is_syn_ack())?;
-    let span = accept.time - reset.time;
-    if span <= SWAPPED || span > LIFE_SIGN || view.tcp.handshake.syn_count > 1 {
+    let (reset, (time, accept)) = resets(view, direction).find_map(|reset| Some((reset, reset.record.after.syn_ack?)))?;
+    if view.tcp.handshake.syn_count > 1 {
         return None; // a repeated SYN may have met a server that had just begun to listen
     }
     Some(Evidence {
         id: "syn_ack_after_rst",
         mechanism: Mechanism::SynRst,
-        packets: vec![reset.packet, accept.number],
+        packets: vec![reset.packet, accept],
         time: reset.time,
         says: format!(
             "packet {}: reset from the server's address to the SYN; packet {}: that address accepts the same SYN {:.1} ms later",
             reset.packet.number(),
-            accept.number.number(),
-            span.as_ms()
+            accept.number(),
+            (time - reset.time).as_ms()
         ),
         unless: "two machines of one service behind the address, of which one refused",
     })

@@ -18,7 +18,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let silence = view.silence.as_ref().filter(|silence| silence.silent == direction)?;
     let long = silence.watched >= SILENCE_MIN || silence.repeats.len() >= REPEATS_MIN;
     let full = view.tcp.sides[view.client()].zero_window > 0;
-    if direction != Direction::ServerToClient || !view.has_sni() || !silence.inside_record || !long || full {
+    if direction != Direction::ServerToClient || !silence.inside_record || !long || full {
         return None;
     }
     let (last_time, last) = silence.last?;

@@ -7,12 +7,14 @@ mod history;
 mod holes;
 mod ip_id;
 mod kind;
+mod resets;
 mod round_trips;
 mod side;
 mod state;
 
 pub use handshake::Handshake;
 pub use kind::Kind;
+pub use resets::{After, Before, ResetRecord};
 pub use round_trips::Samples;
 pub use side::TcpSide;
 
@@ -22,6 +24,7 @@ use crate::packet::{Packet, Segment, TcpFlags};
 
 use super::{PacketLog, PacketRecord, Progress, limits};
 use history::{History, Numbered};
+use resets::Resets;
 use side::Placed;
 use state::Ends;
 
@@ -35,6 +38,8 @@ pub struct Tcp {
     speaker: Option<Side>,
     /// A reset was seen whose number can belong to the connection.
     ended_by_reset: bool,
+    /// Only where there are any.
+    resets: Option<Box<Resets>>,
     ends: Ends,
     history: History,
 }
@@ -68,7 +73,11 @@ impl Tcp {
             self.speaker = Some(sender);
             self.turns = self.turns.saturating_add(1);
         }
-        self.log.add(PacketRecord::new(packet, segment, new_bytes, kind));
+        let record = PacketRecord::new(packet, segment, new_bytes, kind);
+        if let Some(resets) = &mut self.resets {
+            resets.follow(&record);
+        }
+        self.log.add(record);
         Progress { feeds_stream: packet.payload_bytes > 0 && kind != Kind::Foreign }
     }
 
@@ -80,7 +89,10 @@ impl Tcp {
         self.ends.update(sender, self.handshake.client, segment.flags, packet.payload_bytes > 0);
         let kind = if is_foreign { Kind::Foreign } else { Kind::Original };
         self.note_history(packet, segment, kind, false);
-        self.log.add(PacketRecord::new(packet, segment, 0, kind));
+        let record = PacketRecord::new(packet, segment, 0, kind);
+        let resets = self.resets.get_or_insert_default();
+        resets.add(record, packet, segment, &self.sides, &self.log, &self.handshake);
+        self.log.add(record);
         Progress { feeds_stream: false }
     }
 
@@ -134,9 +146,14 @@ impl Tcp {
         Some(initial.plus(1))
     }
 
+    /// Every reset with the state that it met.
+    pub fn resets(&self) -> &[ResetRecord] {
+        self.resets.as_ref().map_or(&[], |resets| resets.all())
+    }
+
     /// Bytes kept in boxes of its own.
     pub(super) fn held(&self) -> usize {
-        self.log.held() + self.sides.0.iter().map(TcpSide::held).sum::<usize>()
+        self.log.held() + self.resets.as_ref().map_or(0, |resets| resets.held()) + self.sides.0.iter().map(TcpSide::held).sum::<usize>()
     }
 
     pub fn reset_seen(&self) -> bool {

@@ -3,7 +3,7 @@
 use crate::flow::limits;
 use crate::model::words::IpIdCourse;
 use crate::model::{SeqNumber, Span, Timestamp};
-use crate::packet::{Packet, SackBlock, Segment, SynOptions, TcpFlags};
+use crate::packet::{Packet, SackBlock, Segment, SynOptions, TcpFlags, TcpOptions};
 
 use super::holes::{Filled, Holes};
 use super::ip_id::IpIds;
@@ -46,6 +46,9 @@ pub struct TcpSide {
     /// As the last packet states it, and the largest behind the SYN; not scaled.
     window: u16,
     window_max: u16,
+    /// The value of its last TCP timestamp; where it sends any.
+    timestamp: u32,
+    is_stamped: bool,
     /// Of the last packet.
     last_kind: Kind,
     ip_ids: IpIds,
@@ -64,6 +67,7 @@ struct Rare {
     spurious_retransmits: u32,
     keep_alives: u32,
     window_probes: u32,
+    signed: u32,
 }
 
 /// A segment and where it ends in the sequence space.
@@ -117,6 +121,12 @@ impl TcpSide {
         } else if segment.window == 0 {
             self.zero_window += 1;
         }
+        if segment.options == TcpOptions::Signature && packet.payload_bytes > 0 {
+            self.rare().signed += 1;
+        }
+        if let Some(stamps) = segment.timestamps().filter(|_| !flags.has(TcpFlags::RST)) {
+            (self.timestamp, self.is_stamped) = (stamps.value, true);
+        }
         if packet.key.ip_version == 4 {
             self.ip_ids.add(packet.ip_id);
         }
@@ -125,6 +135,11 @@ impl TcpSide {
     /// Bytes kept in boxes.
     pub(super) fn held(&self) -> usize {
         self.round_trips.held() + self.rare.as_ref().map_or(0, |rare| size_of_val(&**rare))
+    }
+
+    /// The value of its last timestamp, resets and SYNs left out (RFC 7323 section 3.2).
+    pub fn timestamp(&self) -> Option<u32> {
+        self.is_stamped.then_some(self.timestamp)
     }
 
     /// Behind the last byte of payload sent.
@@ -148,6 +163,11 @@ impl TcpSide {
 
     pub fn keep_alives(&self) -> u32 {
         self.rare.as_ref().map_or(0, |rare| rare.keep_alives)
+    }
+
+    /// Segments with payload and a signature (RFC 2385).
+    pub fn signed(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.signed)
     }
 
     pub fn window_probes(&self) -> u32 {

@@ -1,10 +1,10 @@
 //! Numbers of a flow: sizes, times, TCP, ICMP.
 
-use crate::detect::features::TcpView;
+use crate::detect::features::{TcpView, signature};
 use crate::flow::{Distribution, Features, Flow, Samples, Spread, Tcp, TcpSide, Volume};
 use crate::model::rows::*;
 use crate::model::words::*;
-use crate::model::{PerDirection, Protocol, Side, Span};
+use crate::model::{Direction, PerDirection, Protocol, Side, Span};
 
 use super::ids::is_one_way_icmp;
 
@@ -89,14 +89,22 @@ pub fn tcp_row(view: &TcpView<'_>) -> TcpRow {
         mss: tcp.sides.0.iter().filter_map(|side| side.options.mss).min().map(i32::from),
         ttfb_ms: request.and_then(|request| Some((request.answer?.0 - request.time).as_ms())),
         rst_direction: rst_direction(tcp, client),
-        first_payload_fate: request.map_or(PayloadFate::NoPayload, |request| request.fate),
         client_hello_retransmits: hello.map(|hello| hello.repeats.len() as i64),
         client_hello_acked: hello.map(|hello| hello.acked.is_some()),
         s2c_bytes_after_client_hello: hello.map(|_| tcp.sides[client.opposite()].new_payload_bytes as i64),
         outstanding: view.silence.as_ref().map_or(Outstanding::Nothing, |silence| silence.owed),
         silence_ms: view.silence.as_ref().map(|silence| silence.watched.as_ms()),
         stage: stage(tcp, client),
+        stalled_after: view.silence.as_ref().map(|_| {
+            let server = &tcp.sides[client.opposite()];
+            (server.new_payload_bytes as i64, server.new_payload_packets.into())
+        }),
+        signatures: PerDirection { c2s: signed(view, Direction::ClientToServer), s2c: signed(view, Direction::ServerToClient) },
     }
+}
+
+fn signed(view: &TcpView<'_>, direction: Direction) -> Option<String> {
+    signature(view, direction).map(Into::into)
 }
 
 fn side_row(tcp: &Tcp, volume: &Volume, side: Side) -> TcpSideRow {

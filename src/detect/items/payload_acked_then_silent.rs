@@ -1,30 +1,36 @@
-//! A ClientHello that is acknowledged and then never answered.
+//! A first payload that is acknowledged and then never answered.
 //!
-//! Benign first: a server program that hangs looks the same from one flow, a client that left early saw nothing yet.
+//! Benign first: a server program that hangs looks the same from one flow, and a protocol may owe no answer; a client that left early saw nothing yet.
 //! Source: SNI-II of Xue et al., IMC 2022; 10 s of silence by design, since retransmissions of one segment reach 9.7 s.
 
 use crate::detect::Evidence;
-use crate::detect::features::TcpView;
+use crate::detect::features::{Opening, TcpView};
 use crate::model::words::{Mechanism, PayloadFate};
 use crate::model::{Direction, Span};
 
 const SILENCE_MIN: Span = Span::from_secs(10);
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let request = view.request.as_ref().filter(|request| request.is_hello && request.fate == PayloadFate::AckedThenSilent)?;
+    let request = view.request.as_ref().filter(|request| request.fate == PayloadFate::AckedThenSilent)?;
     let silence = view.silence.as_ref().filter(|silence| silence.silent == direction && silence.watched >= SILENCE_MIN)?;
     let (_, acked) = request.acked?;
-    if direction != Direction::ServerToClient || !view.has_sni() || !view.tcp.is_established() {
+    if direction != Direction::ServerToClient || !view.tcp.is_established() {
         return None;
     }
+    let (id, mechanism) = match request.opening {
+        Opening::NamedHello => ("hello_acked_then_silent", Mechanism::HelloAckedThenSilent),
+        Opening::HttpRequest => ("request_acked_then_silent", Mechanism::CutAfterPackets),
+        Opening::Other => ("first_payload_acked_then_silent", Mechanism::CutAfterPackets),
+    };
     Some(Evidence {
-        id: "hello_acked_then_silent",
-        mechanism: Mechanism::HelloAckedThenSilent,
+        id,
+        mechanism,
         packets: vec![request.packet, acked],
         time: request.time,
         says: format!(
-            "packet {}: ClientHello; packet {}: acknowledged; then no payload from the server in {:.1} s",
+            "packet {}: {}; packet {}: acknowledged; then no payload from the server in {:.1} s",
             request.packet.number(),
+            request.opening.noun(),
             acked.number(),
             silence.watched.as_secs()
         ),

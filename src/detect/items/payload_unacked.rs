@@ -1,40 +1,54 @@
-//! A ClientHello that is never acknowledged although the handshake went through.
+//! A first payload that is never acknowledged although the handshake went through: a ClientHello, an HTTP request, or the first bytes of another protocol.
 //!
-//! Three repetitions lost in a row happen about once in a million at 1 % loss. Benign first: a server that died after the handshake, a path that failed
-//! for everything, a path that loses only full-size packets: the first two are told by other flows, the last by acknowledgements that still come.
+//! A kernel acknowledges what its program ignores, so that a hung server is no cause. Three repetitions lost in a row happen about once in a million at 1 %
+//! loss. Benign first: a server that died after the handshake, a path that failed for everything, a path that loses only full-size packets: the first two
+//! are told by other flows, the last by acknowledgements that still come.
 //! Source: SNI-IV of Xue et al., IMC 2022; three repetitions by design.
 
 use crate::detect::Evidence;
-use crate::detect::features::{Request, TcpView};
+use crate::detect::features::{Opening, Request, TcpView};
 use crate::model::Direction;
 use crate::model::words::{Mechanism, PayloadFate};
 
 const REPEATS_MIN: usize = 3;
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let unanswered = |request: &&Request| request.is_hello && matches!(request.fate, PayloadFate::NeverAcked | PayloadFate::Closed);
-    let request = view.request.as_ref().filter(unanswered)?;
+    let request = view.request.as_ref().filter(|request| is_unacked(request))?;
     let loses_full_size_only = request.segments > 1 && request.unmoved_acks > 0;
-    let enough = request.acked.is_none() && request.repeats.len() >= REPEATS_MIN;
-    if direction != Direction::ServerToClient || !view.has_sni() || !view.tcp.is_established() || loses_full_size_only || !enough {
+    if direction != Direction::ServerToClient || !view.tcp.is_established() || loses_full_size_only {
         return None;
     }
     let last = request.repeats.last()?;
-    let closed = if request.fate == PayloadFate::Closed { "; the server closed without having received it" } else { "" };
+    let (id, mechanism) = match request.opening {
+        Opening::NamedHello => ("hello_unacked", Mechanism::HelloUnacked),
+        Opening::HttpRequest => ("request_unacked", Mechanism::RequestUnacked),
+        Opening::Other => ("first_payload_unacked", Mechanism::FirstPayloadUnacked),
+    };
+    let ended = match request.fate {
+        PayloadFate::Closed => "; the server closed without having received it",
+        PayloadFate::Reset => "; the server gave up without having received it",
+        _ => "",
+    };
     Some(Evidence {
-        id: "hello_unacked",
-        mechanism: Mechanism::HelloUnacked,
+        id,
+        mechanism,
         packets: std::iter::once(request.packet).chain(request.repeats.iter().map(|repeat| repeat.1)).take(8).collect(),
         time: request.time,
         says: format!(
-            "packet {}: ClientHello after a complete handshake, sent again {} times up to packet {} in {:.1} s and never acknowledged{closed}",
+            "packet {}: {} after a complete handshake, sent again {} times up to packet {} in {:.1} s and never acknowledged{ended}",
             request.packet.number(),
+            request.opening.noun(),
             request.repeats.len(),
             last.1.number(),
             (last.0 - request.time).as_secs()
         ),
         unless: "the server or the path died right after the handshake",
     })
+}
+
+fn is_unacked(request: &Request) -> bool {
+    let fate = matches!(request.fate, PayloadFate::NeverAcked | PayloadFate::Closed | PayloadFate::Reset);
+    fate && request.was_unheard() && request.repeats.len() >= REPEATS_MIN
 }
 
 #[cfg(test)]
@@ -95,5 +109,21 @@ mod tests {
         let hello = Trace::at_client().handshake().client_hello(NAME).unheard();
         let trace = hello.wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(500).rst_from_client();
         assert!(trace.shows(observe, ServerToClient).is_some());
+    }
+
+    #[test]
+    fn a_server_that_gives_up_in_the_end_never_heard_of_it() {
+        let trace = unheard().wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(60_000).rst_from_server();
+        assert_eq!(trace.shows(observe, ServerToClient), Some(("hello_unacked", vec![4, 5, 6, 7])));
+    }
+
+    #[test]
+    fn other_protocols_have_words_of_their_own() {
+        let tried = |bytes: &[u8]| {
+            let asked = Trace::at_client().handshake().client_bytes(bytes).unheard();
+            asked.wait(300).repeat(4).wait(600).repeat(4).wait(1_200).repeat(4).wait(5_000).shows(observe, ServerToClient)
+        };
+        assert_eq!(tried(b"WA\x06\x03 and bytes that nobody reads"), Some(("first_payload_unacked", vec![4, 5, 6, 7])));
+        assert_eq!(tried(b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n"), Some(("request_unacked", vec![4, 5, 6, 7])));
     }
 }

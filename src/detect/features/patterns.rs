@@ -1,0 +1,65 @@
+//! Published patterns of injected resets, recognised in a reset and those of its burst.
+//!
+//! Hints: they name no sender and weigh nothing. Sources stand at the words (`ResetPattern`).
+
+use crate::flow::ResetRecord;
+use crate::model::Direction;
+use crate::model::words::ResetPattern;
+use crate::packet::TcpFlags;
+
+use super::Reset;
+
+const WINDOW_STEPS_MIN: usize = 3;
+
+/// The first pattern that a reset fits; `earlier`: the resets of the flow before it.
+pub fn pattern(reset: &Reset<'_>, earlier: &[Reset<'_>]) -> Option<ResetPattern> {
+    let burst: Vec<&ResetRecord> = burst(reset, earlier);
+    let packet = &reset.record.packet;
+    let has_ack = packet.flags.has(TcpFlags::ACK);
+    let step = |record: &ResetRecord| packet.seq.offset_from(record.packet.seq);
+    let steps = |distances: &[i32]| burst.iter().any(|record| distances.contains(&step(record)));
+    let fits = |pattern: &ResetPattern| match pattern {
+        ResetPattern::Seq1460 => steps(&[1_460, 4_380]),
+        ResetPattern::Seq12503 => steps(&[12_503]),
+        ResetPattern::Seq30 => steps(&[30]),
+        ResetPattern::IpId64 => reset.record.has_ip_id && packet.ip_id == 64 && !follows_counter(reset),
+        ResetPattern::IpIdMinus26 => reset.ip_id_delta() == Some(-26),
+        ResetPattern::IpId13330 => reset.record.has_ip_id && packet.ip_id == 13_330 && !follows_counter(reset),
+        ResetPattern::Nonce => has_ack && reset.record.nonce,
+        ResetPattern::WindowSteps => rises(reset, &burst),
+        ResetPattern::Payload10 => has_ack && packet.payload_bytes == 10 && reset.record.has_ip_id && packet.ip_id == 1,
+        ResetPattern::Mixed => {
+            let behind_request = reset.direction == Direction::ClientToServer || reset.record.peer.payload_packets > 0;
+            behind_request && !reset.closing && burst.iter().any(|record| record.packet.flags.has(TcpFlags::ACK) != has_ack)
+        }
+    };
+    use crate::model::words::Word;
+    ResetPattern::ALL.iter().copied().find(|pattern| fits(pattern))
+}
+
+/// Resets of the same direction, each shortly before the next, the latest first.
+fn burst<'a>(reset: &Reset<'a>, earlier: &[Reset<'a>]) -> Vec<&'a ResetRecord> {
+    let mut burst = Vec::new();
+    let mut next = reset.previous_of_burst();
+    let mut own = earlier.iter().rev().filter(|other| other.direction == reset.direction);
+    while let Some(record) = next {
+        burst.push(record);
+        next = own.next().and_then(Reset::previous_of_burst);
+    }
+    burst
+}
+
+/// A counter may come by any number.
+fn follows_counter(reset: &Reset<'_>) -> bool {
+    reset.ip_id_delta().is_some_and(|delta| (0..=16).contains(&delta))
+}
+
+/// RST+ACK at one sequence number, the window of each one more than that before it.
+fn rises(reset: &Reset<'_>, burst: &[&ResetRecord]) -> bool {
+    let all: Vec<&ResetRecord> = std::iter::once(reset.record).chain(burst.iter().copied()).take(WINDOW_STEPS_MIN).collect();
+    let rising = |pair: &[&ResetRecord]| {
+        let [later, before] = [&pair[0].packet, &pair[1].packet];
+        later.seq == before.seq && later.window == before.window.wrapping_add(1) && later.flags.has(TcpFlags::ACK) && before.flags.has(TcpFlags::ACK)
+    };
+    all.len() == WINDOW_STEPS_MIN && all.windows(2).all(rising)
+}
