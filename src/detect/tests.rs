@@ -125,6 +125,34 @@ fn innocent_causes_are_proven_by_packets() {
 }
 
 #[test]
+fn a_connection_that_nobody_used_is_told() {
+    let opened = Trace::at_client().handshake();
+    assert_eq!(benign(&opened.clone().wait(300).fin_from_client().fin_from_server().ack_from_client()), [Benign::Unused]);
+    assert_eq!(benign(&opened.clone().wait(300).rst_from_client()), [Benign::Unused], "a race that another address won");
+    assert_eq!(benign(&opened.wait(300).rst_from_server()), [], "the client did not give it up");
+    assert_eq!(benign(&Trace::at_client().syn().syn_ack().rst_from_client().bare()), [Benign::Scan]);
+}
+
+#[test]
+fn idle_connections_are_forgotten_on_the_way() {
+    let forgotten = exchanged(Trace::at_client()).wait(90_000).client_data(80).unheard();
+    let tried = |trace: Trace| trace.wait(300).repeat(9).wait(600).repeat(9).wait(1_200).repeat(9).wait(5_000);
+    assert_eq!(benign(&tried(forgotten)), [Benign::IdlePath]);
+    assert_eq!(benign(&tried(exchanged(Trace::at_client()).wait(900).client_data(80).unheard())), []);
+}
+
+#[test]
+fn decoys_of_a_circumvention_tool_are_told() {
+    let hello = build::client_hello(NAME);
+    let opened = || Trace::at_client().handshake();
+    let decoy = build::client_hello("www.example.org");
+    assert_eq!(gates(&opened().client_bytes(&decoy).ttl(4).seq(0).unheard().client_bytes(&hello)), [Gate::DesyncTool]);
+    let in_its_place = opened().client_bytes(&decoy).unheard().client_bytes(&hello).seq(-(decoy.len() as i32));
+    assert_eq!(gates(&in_its_place), [Gate::DesyncTool], "other bytes in the same place");
+    assert_eq!(gates(&opened().client_bytes(&hello).unheard().wait(300).repeat(4)), [], "the same bytes again");
+}
+
+#[test]
 fn only_full_size_packets_are_lost_on_a_narrow_path() {
     let hello = build::record(22, &build::client_hello_message(NAME, 1_500));
     let (first, second) = hello.split_at(1_460);

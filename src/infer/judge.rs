@@ -60,7 +60,7 @@ impl Judge<'_> {
             verdict,
             mechanism: claim.map(|best| mechanism(best, &weighed)),
             drop_direction: claim.filter(|best| !is_reset(best.detector)).map(|_| drop_direction(case)),
-            trigger: claim.map(|best| trigger(case, best.comparison.as_ref())),
+            trigger: claim.map(|best| trigger(case, best)),
             score,
             flow_confidence: self.confidence(own_score),
             confidence: self.confidence(score),
@@ -118,17 +118,14 @@ impl Judge<'_> {
     fn benign(&self, case: &Case<'_>, vantage: Vantage) -> Option<Benign> {
         let own = own_direction(vantage)
             .is_some_and(|own| case.observed.found.iter().filter_map(detector_of).any(|detector| is_reset(detector) && detector.accused == own));
-        let proven = || case.observed.benign.iter().filter_map(|word| Benign::from_word(word)).next();
-        if own { Some(Benign::OwnReset) } else { proven() }
+        let causes = || case.observed.benign.iter().filter_map(|word| Benign::from_word(word));
+        if own { Some(Benign::OwnReset) } else { causes().find(|cause| explains_the_end(*cause)).or_else(|| causes().next()) }
     }
 
     /// The word for a flow that nothing accuses.
     fn harmless(&self, case: &Case<'_>, benign: Option<Benign>) -> Verdict {
         let settled = matches!(case.outstanding, Some(Outstanding::Nothing) | None);
-        let proven = matches!(
-            benign,
-            Some(Benign::OwnReset | Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::ReceiverWindow)
-        );
+        let proven = benign.is_some_and(explains_the_end);
         if (case.exchanged && settled) || proven {
             return Verdict::Ok;
         }
@@ -220,11 +217,22 @@ fn foreign_reset(case: &Case<'_>, vantage: Vantage) -> Option<FirstReset> {
     both.into_iter().flatten().min_by(|one, other| one.ms.total_cmp(&other.ms))
 }
 
+/// Whether a proven cause explains how the flow ended, so that nothing is left to ask.
+fn explains_the_end(cause: Benign) -> bool {
+    match cause {
+        Benign::OwnReset | Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::ReceiverWindow => true,
+        Benign::Scan | Benign::Unused => true,
+        Benign::Refused | Benign::PathMtu | Benign::EarlyGiveUp | Benign::IdlePath => false,
+    }
+}
+
 /// Whether an innocent cause speaks against what the detector found.
 fn excuses(word: &str, detector: &Detector) -> bool {
     match Benign::from_word(word) {
-        Some(Benign::ReceiverWindow | Benign::PathMtu | Benign::EarlyGiveUp) => !is_reset(detector),
-        Some(Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::Refused) => is_reset(detector),
+        Some(Benign::ReceiverWindow | Benign::PathMtu | Benign::EarlyGiveUp | Benign::IdlePath) => !is_reset(detector),
+        Some(Benign::Alert | Benign::Closed | Benign::IdleReset | Benign::ServerAbort | Benign::Refused | Benign::Scan | Benign::Unused) => {
+            is_reset(detector)
+        }
         _ => false,
     }
 }
@@ -247,10 +255,11 @@ fn drop_direction(case: &Case<'_>) -> Way {
 }
 
 /// Others on the same server fared otherwise: the name did it, or its being without one.
-fn trigger(case: &Case<'_>, comparison: Option<&Comparison>) -> Trigger {
-    match comparison {
+fn trigger(case: &Case<'_>, claim: &Weighed<'_>) -> Trigger {
+    let nameless = if claim.detector.verdict == Verdict::ProtocolBlock { Trigger::Protocol } else { Trigger::Undetermined };
+    match &claim.comparison {
         Some(comparison) if comparison.by_names >= TRIGGER_WEIGHT && comparison.others_tried > 0 => {
-            case.name().map_or(Trigger::Protocol, |(_, trigger)| trigger)
+            case.name().map_or(nameless, |(_, trigger)| trigger)
         }
         _ => Trigger::Undetermined,
     }

@@ -50,6 +50,9 @@ pub struct Case<'a> {
     pub handshake: bool,
     pub syn_rtt_ms: Option<f64>,
     pub ack_rtt_ms: Option<f64>,
+    /// Routers that packets of either direction passed before the capture.
+    pub c2s_hops: Option<i32>,
+    pub s2c_hops: Option<i32>,
     pub fate: Option<PayloadFate>,
     pub outstanding: Option<Outstanding>,
     pub s2c_rst: i64,

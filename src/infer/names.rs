@@ -142,6 +142,8 @@ impl Names {
         let (Some(fate), Some((start, until))) = (case.fate, case.waited) else { return };
         let failure = failure_of(case);
         match failure {
+            // Datagrams may take another way, and reach another program.
+            None if case.transport == Transport::Udp && fate == PayloadFate::Answered => {}
             None if matches!(fate, PayloadFate::Answered | PayloadFate::Alert) => sign(&mut self.server_lives, case.server_ip, until),
             None => return,
             Some(_) => {}

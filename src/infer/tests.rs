@@ -21,6 +21,8 @@ fn answered(start: i64, name: &'static str) -> Case<'static> {
         transport: Transport::Tcp,
         sni: Some(name),
         http_host: None,
+        c2s_hops: None,
+        s2c_hops: None,
         start,
         tcp_state: Some(TcpState::Sf),
         handshake: true,
@@ -148,6 +150,18 @@ fn four_of_five_flows_name_the_vantage() {
     assert_eq!((vantage(3, 1), vantage(0, 0)), (Vantage::Unknown, Vantage::Unknown));
 }
 
+#[test]
+fn hops_name_the_vantage_where_no_handshake_does() {
+    let passed = |c2s, s2c| {
+        let case = Case { syn_rtt_ms: None, ack_rtt_ms: None, c2s_hops: Some(c2s), s2c_hops: Some(s2c), ..answered(0, NAME) };
+        known(&[case]).vantage("capture")
+    };
+    assert_eq!((passed(0, 9), passed(9, 0)), (Vantage::Client, Vantage::Server));
+    assert_eq!((passed(0, 0), passed(3, 9)), (Vantage::Unknown, Vantage::Unknown), "one network, or a router of one's own");
+    let both = Case { c2s_hops: Some(9), s2c_hops: Some(0), ..answered(0, NAME) };
+    assert_eq!(known(&[both]).vantage("capture"), Vantage::Client, "the handshake knows better");
+}
+
 // Silences.
 
 #[test]
@@ -189,6 +203,43 @@ fn a_name_that_fails_again_and_again_where_others_are_answered_is_blocked() {
     assert_eq!(judgement.certainty, Some(Certainty::Likely));
     let compared = judgement.evidence.last().expect("comparison");
     assert!(compared.starts_with("within 5 min on the same server: this name failed 5 of 5 times, other names 0 of 5;"), "{compared}");
+}
+
+/// A connection of another protocol, without a name, whose first payload nobody acknowledged.
+fn nameless(start: i64) -> Case<'static> {
+    let observed = Observed { found: vec![found("server_fell_silent_on_protocol", &["first_payload_unacked"])], ..Observed::default() };
+    Case { sni: None, observed, ..unacked(start, NAME) }
+}
+
+#[test]
+fn a_protocol_without_a_name_is_compared_by_the_life_of_its_server() {
+    assert_eq!(judge(&[nameless(0)]).verdict, Verdict::Unreachable);
+    let judgement = judge(&[nameless(0), Case { server_port: 5222, ..answered(10 * SECOND, NAME) }]);
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::ProtocolBlock, Some(Trigger::Undetermined)));
+    let named = every_minute(5 * SECOND, 5, |start| answered(start, NAME));
+    let judgement = judge(&[every_minute(0, 5, nameless), named].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::ProtocolBlock, Some(Trigger::Protocol)));
+}
+
+#[test]
+fn datagrams_without_an_answer_need_others_that_have_one() {
+    let quic = |start, name, items: &[&str]| Case {
+        transport: Transport::Udp,
+        fate: Some(if items.is_empty() { PayloadFate::Answered } else { PayloadFate::NeverAcked }),
+        exchanged: items.is_empty(),
+        observed: if items.is_empty() {
+            Observed::default()
+        } else {
+            Observed { found: vec![found("quic_unanswered", items)], ..Observed::default() }
+        },
+        ..answered(start, name)
+    };
+    let dropped = every_minute(0, 3, |start| quic(start, NAME, &["initial_unanswered"]));
+    let over_tcp = every_minute(5 * SECOND, 5, |start| answered(start, "www.example.org"));
+    assert_eq!(judge(&[dropped.clone(), over_tcp].concat()).verdict, Verdict::Unreachable, "the server may not speak QUIC");
+    let others = every_minute(5 * SECOND, 5, |start| quic(start, "www.example.org", &[]));
+    let judgement = judge(&[dropped, others].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::QuicDrop, Some(Trigger::Sni)));
 }
 
 #[test]
@@ -255,6 +306,29 @@ fn resets_of_one_name_again_and_again_where_others_are_answered_are_injected() {
 }
 
 #[test]
+fn header_fields_count_beside_a_contradiction_or_the_timing_only() {
+    let score = |items: &[&str]| judge(&[reset(0, NAME, "reset_from_server_side", items)]).score;
+    assert_eq!(score(&["rst_form", "rst_other_hops"]), score(&["rst_form"]));
+    assert!((score(&["rst_too_early", "rst_other_hops"]) - score(&["rst_too_early"]) - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn decoys_of_a_tool_accuse_nobody() {
+    let mut case = reset(0, NAME, "reset_from_client_side", &["data_after_rst"]);
+    (case.ack_rtt_ms, case.gates) = (None, vec![Gate::DesyncTool]);
+    assert!(!judge(&[case]).verdict.is_interference());
+    let silent = Case { gates: vec![Gate::DesyncTool], ..unacked(0, NAME) };
+    assert!(!judge(&[silent, answered(10 * SECOND, NAME)]).verdict.is_interference());
+}
+
+#[test]
+fn a_reset_that_lost_the_race_broke_nothing() {
+    let case = Case { exchanged: true, ..reset(0, NAME, "reset_from_server_side", &["data_after_rst"]) };
+    let judgement = judge(&[case]);
+    assert_eq!((judgement.verdict, judgement.outcome), (Verdict::RstInjection, Outcome::Worked));
+}
+
+#[test]
 fn in_midstream_only_contradictions_accuse() {
     let gated = |items: &[&str]| Case { gates: vec![Gate::Midstream], ..reset(0, NAME, "reset_from_server_side", items) };
     assert_eq!(judge(&[gated(&["rst_too_early", "rst_form"])]).verdict, Verdict::Unknown);
@@ -289,7 +363,9 @@ fn every_item_of_the_detectors_has_its_weight() {
     let weights = Weights::built_in().expect("the built-in weights are right");
     let items = ["data_after_rst", "syn_ack_after_rst", "ack_after_rst", "rst_seq_change", "rst_behind_data", "rst_ahead", "rst_too_early"];
     let more = ["rst_before_any_answer", "rst_form", "rst_instead_of_answer", "hello_unacked", "hello_acked_then_silent", "cut_after_answer"];
-    for item in items.iter().chain(&more).chain(&["transfer_froze"]) {
+    let rest = ["transfer_froze", "rst_repeated", "rst_ack_change", "rst_odd_header", "rst_timestamp", "rst_other_hops", "rst_off_counter"];
+    let words = ["first_payload_unacked", "request_unacked", "first_payload_acked_then_silent", "request_acked_then_silent", "initial_unanswered"];
+    for item in items.iter().chain(&more).chain(&rest).chain(&words) {
         assert!(weights.of(item).1 > 0.0, "{item}");
     }
 }

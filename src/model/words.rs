@@ -408,6 +408,9 @@ words! {
         ReceiverWindow = "receiver_window": "the receiver had closed its window",
         PathMtu = "path_mtu": "only full-size packets are lost",
         EarlyGiveUp = "early_give_up": "the client gave up before an answer was due",
+        Scan = "scan": "the client resets what answers its SYN: it only asked whether somebody listens",
+        Unused = "unused": "the client opened the connection and gave it up without a byte of payload, as browsers do in advance and in races",
+        IdlePath = "idle_path": "nothing passed for a long time, and then nothing any more: devices forget idle connections",
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Cases<'a> {
     handshake: &'a BooleanArray,
     syn_rtt_ms: &'a Float64Array,
     ack_rtt_ms: &'a Float64Array,
+    hops: [&'a Int32Array; 2],
     fate: Words<'a, PayloadFate>,
     outstanding: Words<'a, Outstanding>,
     s2c_rst: &'a Int64Array,
@@ -76,6 +77,8 @@ impl<'a> Cases<'a> {
         "handshake",
         "syn_rtt_ms",
         "ack_rtt_ms",
+        "c2s_hops",
+        "s2c_hops",
         "first_payload_fate",
         "outstanding",
         "s2c_rst",
@@ -111,6 +114,7 @@ impl<'a> Cases<'a> {
             handshake: fields.bools("handshake")?,
             syn_rtt_ms: times("syn_rtt_ms")?,
             ack_rtt_ms: times("ack_rtt_ms")?,
+            hops: [fields.numbers("c2s_hops")?, fields.numbers("s2c_hops")?],
             fate: words(fields, "first_payload_fate")?,
             outstanding: words(fields, "outstanding")?,
             s2c_rst: counts("s2c_rst")?,
@@ -142,6 +146,8 @@ impl<'a> Cases<'a> {
             handshake: !self.handshake.is_null(row) && self.handshake.value(row),
             syn_rtt_ms: number(self.syn_rtt_ms, row),
             ack_rtt_ms: number(self.ack_rtt_ms, row),
+            c2s_hops: number(self.hops[0], row),
+            s2c_hops: number(self.hops[1], row),
             fate: self.fate.get(row),
             outstanding: self.outstanding.get(row),
             s2c_rst: count(self.s2c_rst, row),
@@ -176,12 +182,12 @@ mod tests {
 
     use arrow::datatypes::Schema;
 
-    use crate::table::{FLOWS, NAMES, SPOOL, spooled};
+    use crate::table::{ADDED, FLOWS, NAMES, SPOOL, spooled};
 
     #[test]
     fn the_columns_that_are_read_are_all_that_cases_need() {
-        let fields: Vec<_> = FLOWS.iter().chain(NAMES).chain(SPOOL).map(|column| column.spooled_field()).collect();
-        let columns = [spooled(FLOWS, &[]), spooled(NAMES, &[]), spooled(SPOOL, &[])].concat();
+        let fields: Vec<_> = FLOWS.iter().chain(ADDED).chain(NAMES).chain(SPOOL).map(|column| column.spooled_field()).collect();
+        let columns = [spooled(FLOWS, &[]), spooled(ADDED, &[]), spooled(NAMES, &[]), spooled(SPOOL, &[])].concat();
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of their types");
         let positions = |names: &[&str]| names.iter().map(|name| rows.schema().index_of(name).expect("a column")).collect::<Vec<_>>();
         assert!(Cases::new(&rows.project(&positions(Cases::COLUMNS)).expect("a part")).is_some());

@@ -89,3 +89,8 @@ pub fn crypto(offset: usize, data: &[u8]) -> Vec<u8> {
     let field = |value: usize| (value as u16 | 0x4000).to_be_bytes();
     [&[0x06][..], &field(offset), &field(data.len()), data].concat()
 }
+
+/// A client's Initial that holds a whole ClientHello with this name.
+pub fn client_initial(name: &str, number: u32) -> Vec<u8> {
+    Packet::of_client(b"destined", number).seal_padded(&crypto(0, &crate::app::tls::build::client_hello_message(name, 300)))
+}

@@ -1,6 +1,6 @@
 //! A flow of datagrams: what was asked, and whether anything came back.
 
-use crate::model::words::{AppProtocol, PayloadFate};
+use crate::model::words::PayloadFate;
 use crate::model::{Side, Span, Timestamp};
 use crate::shard::{Conversation, Datagram};
 
@@ -39,7 +39,7 @@ impl<'a> DatagramView<'a> {
     /// Whether the client says hello in QUIC.
     pub fn has_quic_hello(&self) -> bool {
         let facts = self.conversation.facts();
-        facts.is_some_and(|facts| facts.protocol == Some(AppProtocol::Quic) && facts.quic.as_ref().is_some_and(|quic| quic.has_hello()))
+        facts.is_some_and(|facts| facts.quic.as_ref().is_some_and(|quic| facts.client_hello.is_some() || quic.has_hello()))
     }
 
     /// From the first question to the first answer, or to the last question.

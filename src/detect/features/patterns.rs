@@ -4,7 +4,7 @@
 
 use crate::flow::ResetRecord;
 use crate::model::Direction;
-use crate::model::words::ResetPattern;
+use crate::model::words::{ResetPattern, Word};
 use crate::packet::TcpFlags;
 
 use super::Reset;
@@ -33,7 +33,6 @@ pub fn pattern(reset: &Reset<'_>, earlier: &[Reset<'_>]) -> Option<ResetPattern>
             behind_request && !reset.closing && burst.iter().any(|record| record.packet.flags.has(TcpFlags::ACK) != has_ack)
         }
     };
-    use crate::model::words::Word;
     ResetPattern::ALL.iter().copied().find(|pattern| fits(pattern))
 }
 
@@ -62,4 +61,50 @@ fn rises(reset: &Reset<'_>, burst: &[&ResetRecord]) -> bool {
         later.seq == before.seq && later.window == before.window.wrapping_add(1) && later.flags.has(TcpFlags::ACK) && before.flags.has(TcpFlags::ACK)
     };
     all.len() == WINDOW_STEPS_MIN && all.windows(2).all(rising)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect;
+    use crate::packet::trace::Trace;
+
+    /// The pattern of the last reset.
+    fn of(trace: &Trace) -> Option<ResetPattern> {
+        let conversation = trace.conversation();
+        let view = detect::view(&conversation).expect("a scene is TCP");
+        let (last, earlier) = view.resets.split_last().expect("a reset");
+        pattern(last, earlier)
+    }
+
+    fn asked() -> Trace {
+        Trace::at_client().handshake().client_hello("www.example.org")
+    }
+
+    #[test]
+    fn bursts_that_aim_ahead_are_known() {
+        let burst = |step: i32| of(&asked().rst_from_server().wait(1).rst_from_server().seq(step));
+        assert_eq!(burst(1_460), Some(ResetPattern::Seq1460));
+        assert_eq!(burst(4_380), Some(ResetPattern::Seq1460));
+        assert_eq!(burst(12_503), Some(ResetPattern::Seq12503));
+        assert_eq!(burst(30), Some(ResetPattern::Seq30));
+        assert_eq!(burst(0), None);
+        assert_eq!(of(&asked().rst_from_server().wait(3_000).rst_from_server().seq(1_460)), None, "not of one burst");
+    }
+
+    #[test]
+    fn numbers_of_packets_and_windows_are_known() {
+        assert_eq!(of(&asked().ack_from_server().ip_id(900).rst_from_server().ip_id(64)), Some(ResetPattern::IpId64));
+        assert_eq!(of(&asked().ack_from_server().ip_id(63).rst_from_server().ip_id(64)), None, "its sender counts");
+        assert_eq!(of(&asked().ack_from_server().ip_id(90).rst_from_server().ip_id(64)), Some(ResetPattern::IpId64));
+        assert_eq!(of(&asked().ack_from_server().ip_id(900).rst_from_server().ip_id(874)), Some(ResetPattern::IpIdMinus26));
+        let steps = asked().rst_from_server().window(1_980).rst_from_server().window(1_981).rst_from_server().window(1_982);
+        assert_eq!(of(&steps), Some(ResetPattern::WindowSteps));
+    }
+
+    #[test]
+    fn both_kinds_in_one_burst_are_known() {
+        assert_eq!(of(&asked().rst_from_server().wait(1).rst_from_server().bare()), Some(ResetPattern::Mixed));
+        assert_eq!(of(&asked().rst_from_server()), None);
+    }
 }

@@ -69,7 +69,7 @@ impl<'a> Reset<'a> {
     /// How far the connection had come; none where its start was not captured.
     pub fn stage(&self) -> Option<Stage> {
         let (opened, client) = (self.record.opened, self.side(Direction::ClientToServer));
-        opened.syn.then(|| match client.payload_packets {
+        opened.syn.then_some(match client.payload_packets {
             0 if !opened.ack => Stage::PostSyn,
             0 => Stage::PostAck,
             1 => Stage::PostPsh,

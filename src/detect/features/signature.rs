@@ -140,3 +140,60 @@ fn later(burst: &[&PacketRecord]) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect;
+    use crate::model::Direction::{ClientToServer, ServerToClient};
+    use crate::packet::trace::Trace;
+
+    fn of(trace: &Trace, direction: Direction) -> Option<&'static str> {
+        let conversation = trace.conversation();
+        signature(&detect::view(&conversation).expect("a scene is TCP"), direction)
+    }
+
+    fn opened() -> Trace {
+        Trace::at_server().handshake()
+    }
+
+    fn asked() -> Trace {
+        opened().client_hello("web.whatsapp.com")
+    }
+
+    #[test]
+    fn silence_is_named_by_what_came_before() {
+        assert_eq!(of(&Trace::at_server().syn().syn_ack().wait(4_000), ClientToServer), Some("⟨SYN → ∅⟩"));
+        assert_eq!(of(&opened().wait(4_000), ClientToServer), Some("⟨SYN;ACK → ∅⟩"));
+        assert_eq!(of(&asked().wait(300).repeat(4).server_hello().wait(4_000), ClientToServer), Some("⟨PSH+ACK → ∅⟩"));
+        assert_eq!(of(&asked().wait(2_000), ClientToServer), None, "3 s are waited for");
+        assert_eq!(of(&asked().server_hello().ack_from_client().wait(4_000), ClientToServer), None, "it acknowledged the answer");
+    }
+
+    #[test]
+    fn resets_are_named_by_their_kinds_and_numbers() {
+        let reset = |trace: Trace| trace.rst_from_client();
+        assert_eq!(of(&reset(opened()), ClientToServer), Some("⟨SYN;ACK → RST+ACK⟩"));
+        assert_eq!(of(&reset(reset(opened())), ClientToServer), Some("⟨SYN;ACK → RST+ACK;RST+ACK⟩"));
+        assert_eq!(of(&reset(asked()), ClientToServer), Some("⟨PSH+ACK → RST+ACK⟩"));
+        assert_eq!(of(&reset(asked()).rst_from_client().bare(), ClientToServer), Some("⟨PSH+ACK → RST;RST+ACK⟩"));
+        let bare = |ack: i32| asked().rst_from_client().bare().rst_from_client().bare().ack(ack);
+        assert_eq!(of(&bare(0), ClientToServer), Some("⟨PSH+ACK → RST=RST⟩"));
+        assert_eq!(of(&bare(700), ClientToServer), Some("⟨PSH+ACK → RST;RST₀⟩"));
+        assert_eq!(of(&reset(asked().server_hello().client_data(80)), ClientToServer), Some("⟨PSH+ACK;Data → RST+ACK⟩"));
+    }
+
+    #[test]
+    fn the_mirror_is_told_of_the_servers_packets() {
+        assert_eq!(of(&Trace::at_client().syn().refused(), ServerToClient), Some("⟨SYN → RST+ACK⟩"));
+        assert_eq!(of(&asked().ack_from_server().rst_from_server(), ServerToClient), Some("⟨SYN;ACK → RST+ACK⟩"));
+    }
+
+    #[test]
+    fn a_close_in_good_order_and_the_eleventh_packet_have_no_signature() {
+        assert_eq!(of(&asked().fin_from_client().rst_from_client(), ClientToServer), None);
+        let long = (0..9).fold(asked(), |trace, _| trace.client_data(80));
+        assert_eq!(of(&long.rst_from_client(), ClientToServer), None);
+        assert_eq!(of(&Trace::at_server().client_data(80).rst_from_client(), ClientToServer), None, "its start was not captured");
+    }
+}

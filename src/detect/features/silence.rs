@@ -19,6 +19,8 @@ pub struct Silence {
     pub since: Timestamp,
     /// How long it was watched: up to the end of the capture, or until the waiting side gave up.
     pub watched: Span,
+    /// How long the waiting side is seen to have waited: up to its last packet. A recording may stop in the middle of a flow, and then both fall silent.
+    pub attended: Span,
     /// Packets of the waiting side that sent the same bytes again.
     pub repeats: Vec<(Timestamp, PacketNumber)>,
     /// Whether the waiting side ended the wait itself, and when.
@@ -44,7 +46,7 @@ impl Silence {
             Outstanding::TlsRecord => last?.time,
             _ => pending_since(view, waiting).into_iter().chain(first_unanswered).min()?,
         };
-        let gave_up = waits().find(|record| record.flags.ends()).map(|record| record.time);
+        let gave_up = view.sent(waiting).find(|record| record.time > since && record.flags.ends()).map(|record| record.time);
         let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end()));
         let end = if owed == Outstanding::ClientUnacked { end.max(waits().map(|record| record.time).max().unwrap_or(end)) } else { end };
         Some(Self {
@@ -53,6 +55,7 @@ impl Silence {
             last: last.map(|record| (record.time, record.number)),
             since,
             watched: end - since,
+            attended: attended(view, waiting, owed, last.filter(|_| inside_record(view)).map_or(since, |last| last.time.min(since))),
             repeats: repeats(waits()),
             gave_up,
             inside_record: inside_record(view),
@@ -63,6 +66,14 @@ impl Silence {
     pub fn tried_until(&self) -> Timestamp {
         self.repeats.last().map_or(self.since + self.watched, |&(time, _)| time)
     }
+}
+
+/// From a moment to the last packet of the waiting side, or to its farewell: a farewell that is not acknowledged goes on waiting.
+fn attended(view: &TcpView<'_>, waiting: Direction, owed: Outstanding, from: Timestamp) -> Span {
+    let behind = || view.sent(waiting).filter(|record| record.time > from);
+    let farewell = behind().find(|record| record.flags.ends() && !matches!(owed, Outstanding::ClientUnacked | Outstanding::ServerUnacked));
+    let until = farewell.or(behind().last());
+    until.map_or(Span::ZERO, |record| record.time - from)
 }
 
 /// When the last request was sent, where payload of the other side has not followed it: acknowledged or not, it is not answered.

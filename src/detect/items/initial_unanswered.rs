@@ -32,3 +32,39 @@ pub fn observe(view: &DatagramView<'_>) -> Option<Evidence> {
         unless: "a network that drops UDP, or a server without QUIC",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::quic::build;
+    use crate::detect::trace::datagrams;
+    use crate::model::Direction::{ClientToServer, ServerToClient};
+
+    fn shows(sent: &[(f64, crate::model::Direction, Vec<u8>)]) -> Option<Vec<u64>> {
+        let conversation = datagrams(sent);
+        let evidence = observe(&DatagramView::new(&conversation)?)?;
+        Some(evidence.packets.iter().map(|packet| packet.number()).collect())
+    }
+
+    fn tried(at: &[f64]) -> Vec<(f64, crate::model::Direction, Vec<u8>)> {
+        at.iter().zip(0..).map(|(&ms, number)| (ms, ClientToServer, build::client_initial("www.example.org", number))).collect()
+    }
+
+    #[test]
+    fn initials_that_nobody_answers_are_named() {
+        assert_eq!(shows(&tried(&[0.0, 300.0, 1_000.0, 3_100.0])), Some(vec![1, 2, 3, 4]));
+    }
+
+    #[test]
+    fn any_answer_acquits() {
+        let mut answered = tried(&[0.0, 300.0, 1_000.0, 3_100.0]);
+        answered.push((3_200.0, ServerToClient, vec![0x40; 40]));
+        assert_eq!(shows(&answered), None);
+    }
+
+    #[test]
+    fn two_tries_or_two_seconds_are_too_few() {
+        assert_eq!(shows(&tried(&[0.0, 4_000.0])), None);
+        assert_eq!(shows(&tried(&[0.0, 300.0, 1_000.0, 2_000.0])), None);
+    }
+}

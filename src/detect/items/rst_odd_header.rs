@@ -1,7 +1,7 @@
-//! A reset with a header that no stack writes: the nonce bit, payload, or an acknowledgement that its flag does not fit.
+//! A reset with a header that no stack writes: the nonce bit, or the ACK flag with an acknowledgement of 0.
 //!
-//! Benign first: nothing is asked of a reset behind a FIN. RFC 9293 section 3.5.3 leaves payload in a reset open, so that this weighs as the form does.
-//! Source: the "RAE" injector (RST+ACK with the ECN nonce bit) of Weaver, Sommer, Paxson, NDSS 2009; payload: Wu et al., "A Wall Behind A Wall", 2025.
+//! Benign first: nothing is asked of a reset behind a FIN. Payload is no sign: hosts may put the reason there (RFC 1122 section 4.2.2.12), and some do.
+//! Source: the "RAE" injector (RST+ACK with the ECN nonce bit) and header sanity of Weaver, Sommer, Paxson, NDSS 2009.
 
 use crate::detect::Evidence;
 use crate::detect::features::{Reset, TcpView};
@@ -27,8 +27,6 @@ fn odd(reset: &Reset<'_>) -> Option<&'static str> {
     let has_ack = packet.flags.has(TcpFlags::ACK);
     if reset.record.nonce {
         Some("the bit of the ECN nonce (RFC 3540)")
-    } else if packet.payload_bytes > 0 {
-        Some("payload")
     } else if has_ack && packet.ack.0 == 0 {
         Some("the ACK flag and an acknowledgement of 0")
     } else {
@@ -54,15 +52,11 @@ mod tests {
     }
 
     #[test]
-    fn payload_in_a_reset_is_odd() {
-        let trace = asked().server_bytes(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 0]).flags(TcpFlags::RST.0 | TcpFlags::ACK.0);
-        assert_eq!(trace.shows(observe, ServerToClient), Some(("rst_odd_header", vec![5])));
-    }
-
-    #[test]
     fn what_stacks_send_is_not_odd() {
         assert_eq!(asked().rst_from_server().shows(observe, ServerToClient), None);
         assert_eq!(asked().rst_from_server().bare().shows(observe, ServerToClient), None);
+        let with_reason = asked().server_bytes(b"policy").flags(TcpFlags::RST.0 | TcpFlags::ACK.0);
+        assert_eq!(with_reason.shows(observe, ServerToClient), None);
         assert_eq!(Trace::at_client().syn().refused().shows(observe, ServerToClient), None);
     }
 }

@@ -1,7 +1,8 @@
 //! A transfer that froze: the server fell silent in the middle of a TLS record, and does not even acknowledge the client's farewell.
 //!
 //! A record header announces how many bytes come; a program hands a record to the kernel whole, so that a live server finishes it.
-//! Benign first: a server or path that died is told by other connections; a closed receive window; a client that left early.
+//! Benign first: a server or path that died is told by other connections; a closed receive window; a client that left early; a recording that keeps only the
+//! first packets of each flow, in which both fall silent.
 //! Source: net4people/bbs issue 490 (2025): transfers that stop after 15 to 20 kB; 10 s of silence by design.
 
 use crate::detect::Evidence;
@@ -16,7 +17,7 @@ const TRANSFER_BYTES: u64 = 10_000;
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let silence = view.silence.as_ref().filter(|silence| silence.silent == direction)?;
-    let long = silence.watched >= SILENCE_MIN || silence.repeats.len() >= REPEATS_MIN;
+    let long = silence.attended >= SILENCE_MIN || silence.repeats.len() >= REPEATS_MIN;
     let full = view.tcp.sides[view.client()].zero_window > 0;
     if direction != Direction::ServerToClient || !silence.inside_record || !long || full {
         return None;
@@ -32,7 +33,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         says: format!(
             "packet {}: the server's last packet, in the middle of a TLS record after {delivered} bytes; then silence for {:.1} s{asked}",
             last.number(),
-            silence.watched.as_secs()
+            silence.attended.as_secs()
         ),
         unless: "the server or the path died in mid-transfer",
     })
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_server_does_not_stop_in_the_middle_of_a_record() {
-        let trace = transfer().ack_from_client().wait(20_000);
+        let trace = transfer().ack_from_client().wait(20_000).fin_from_client().unheard();
         assert_eq!(trace.shows(observe, ServerToClient), Some(("transfer_froze", vec![7])));
         assert_eq!(trace.shows(observe, ClientToServer), None);
     }
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn ten_kilobytes_make_it_a_transfer() {
         let mechanism = |trace: Trace| {
-            let conversation = trace.ack_from_client().wait(20_000).conversation();
+            let conversation = trace.ack_from_client().wait(20_000).fin_from_client().unheard().conversation();
             let view = detect::view(&conversation).expect("a scene is TCP");
             observe(&view, ServerToClient).expect("it froze").mechanism
         };
@@ -83,17 +84,17 @@ mod tests {
     #[test]
     fn a_record_that_is_whole_is_the_end_of_an_answer() {
         let rest = vec![0; 16_384 - 1_455];
-        assert_eq!(transfer().server_bytes(&rest).ack_from_client().wait(20_000).shows(observe, ServerToClient), None);
+        assert_eq!(transfer().server_bytes(&rest).ack_from_client().wait(20_000).fin_from_client().unheard().shows(observe, ServerToClient), None);
     }
 
     #[test]
     fn a_client_that_closes_its_window_stops_the_server_itself() {
-        assert_eq!(transfer().ack_from_client().window(0).wait(20_000).shows(observe, ServerToClient), None);
+        assert_eq!(transfer().ack_from_client().window(0).wait(20_000).fin_from_client().unheard().shows(observe, ServerToClient), None);
     }
 
     #[test]
     fn a_pause_of_some_seconds_is_none() {
-        assert_eq!(transfer().ack_from_client().wait(9_000).shows(observe, ServerToClient), None);
+        assert_eq!(transfer().ack_from_client().wait(9_000).fin_from_client().unheard().shows(observe, ServerToClient), None);
     }
 
     #[test]
@@ -102,8 +103,14 @@ mod tests {
     }
 
     #[test]
+    fn where_both_fall_silent_it_may_be_the_recording_that_stopped() {
+        assert_eq!(transfer().ack_from_client().wait(20_000).shows(observe, ServerToClient), None);
+    }
+
+    #[test]
     fn with_a_hole_the_place_in_the_record_is_lost() {
-        let trace = transfer().server_bytes(&[0; 1_460]).missed().server_bytes(&[0; 1_460]).ack_from_client().wait(20_000);
+        let trace =
+            transfer().server_bytes(&[0; 1_460]).missed().server_bytes(&[0; 1_460]).ack_from_client().wait(20_000).fin_from_client().unheard();
         assert_eq!(trace.shows(observe, ServerToClient), None);
     }
 }
