@@ -158,8 +158,11 @@ impl Weighed<'_> {
                 Alive::NotSeen => "",
             };
             let (own, others) = if case.name().is_some() { ("this name", "other names") } else { ("connections without a name", "those with one") };
+            let follows = comparison.follows.map_or(String::new(), |since| {
+                format!("; {:.0} s before the same client had failed there in the same way under another name", since as f64 / 1e6)
+            });
             format!(
-                "within 5 min on the same server: {own} failed {} of {} times, {others} {} of {}{alive}",
+                "within 5 min on the same server: {own} failed {} of {} times, {others} {} of {}{alive}{follows}",
                 comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried
             )
         });

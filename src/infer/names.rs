@@ -23,6 +23,9 @@ const REPEATED: usize = 2;
 /// Comparison over so many buckets of a minute on either side is a matched control.
 pub const BUCKETS_MIN: usize = 5;
 const BUCKET: i64 = 60_000_000;
+/// A box remembers the ends of a connection that it cut for so long at the most, in microseconds (Xue et al., IMC 2022: up to 420 s); the window above ends
+/// first.
+const RESIDUAL: i64 = 420_000_000;
 /// Signs of life this close before and after a silence leave less room for an outage, in microseconds (by design). Little is made of them: what is under way
 /// when an outage begins is what fails.
 const NEAR: i64 = 60_000_000;
@@ -42,6 +45,8 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
     name: u32,
+    /// A hash of its address.
+    client: u64,
     start: i64,
     until: i64,
     /// None: it was answered.
@@ -105,6 +110,9 @@ pub struct Comparison {
     pub tried: usize,
     pub others_failed: usize,
     pub others_tried: usize,
+    /// How long before the same client had failed in the same way under another name, in microseconds, where a box may still have held that against it. It
+    /// explains a failure that the name does not; it proves none, since several names may be blocked.
+    pub follows: Option<i64>,
     /// Buckets of a minute in which this name failed, and in which others were answered.
     pub failed_buckets: usize,
     pub answered_buckets: usize,
@@ -153,7 +161,7 @@ impl Names {
         }
         let next = self.ids.len() as u32;
         let name = *self.ids.entry(name_of(case)).or_insert(next);
-        self.servers.entry(server_of(case)).or_default().push(Attempt { name, start, until, failure });
+        self.servers.entry(server_of(case)).or_default().push(Attempt { name, client: hash(case.client_ip), start, until, failure });
     }
 
     /// Orders what was learnt, so that windows can be looked up.
@@ -173,6 +181,10 @@ impl Names {
         let attempts = self.servers.get(&server_of(case))?;
         let from = attempts.partition_point(|attempt| attempt.start < start - WINDOW);
         let near: Vec<&Attempt> = attempts[from..].iter().take_while(|attempt| attempt.start <= until + WINDOW).collect();
+        let client = hash(case.client_ip);
+        let held_against = |attempt: &&&Attempt| attempt.client == client && attempt.name != name && attempt.failure == Some(failure);
+        let since = |attempt: &&Attempt| start - attempt.start;
+        let follows = near.iter().filter(held_against).map(since).filter(|since| (1..=RESIDUAL).contains(since)).min();
         let (own, others): (Vec<&Attempt>, Vec<&Attempt>) = near.into_iter().partition(|attempt| attempt.name == name);
         let failed = |attempts: &[&Attempt]| attempts.iter().filter(|attempt| attempt.failure == Some(failure)).count();
         let minutes = |attempts: &[&Attempt], failure: Option<Failure>| {
@@ -185,6 +197,7 @@ impl Names {
         let mut comparison = Comparison {
             weight: 0.0,
             by_names: 0.0,
+            follows,
             alive: self.lives(case, silent, start, until),
             failed: failed(&own),
             tried: own.len(),

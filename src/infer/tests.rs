@@ -306,6 +306,16 @@ fn resets_of_one_name_again_and_again_where_others_are_answered_are_injected() {
 }
 
 #[test]
+fn a_failure_that_may_be_held_against_an_earlier_one_is_told() {
+    let blocked = reset(0, NAME, "reset_from_server_side", &["data_after_rst"]);
+    let later = |start, client_ip| Case { client_ip, ..reset(start, "www.example.org", "reset_from_server_side", &["data_after_rst"]) };
+    let compared = |case: Case<'static>| judge(&[case, blocked.clone()]).evidence.last().expect("comparison").clone();
+    let told = "10 s before the same client had failed there in the same way under another name";
+    assert!(compared(later(10 * SECOND, "192.0.2.1")).ends_with(told));
+    assert!(!compared(later(10 * SECOND, "192.0.2.77")).contains("before the same client"), "another client");
+}
+
+#[test]
 fn header_fields_count_beside_a_contradiction_or_the_timing_only() {
     let score = |items: &[&str]| judge(&[reset(0, NAME, "reset_from_server_side", items)]).score;
     assert_eq!(score(&["rst_form", "rst_other_hops"]), score(&["rst_form"]));
