@@ -4,6 +4,7 @@
 //! Those of the capture (gates) come before, those that need other flows (an outage, a server that fails for all) come after, in `infer`.
 
 use crate::flow::PacketRecord;
+use crate::flow::limits::RESET_SLACK;
 use crate::model::words::{Benign, PayloadFate};
 use crate::model::{Direction, Span};
 
@@ -48,8 +49,10 @@ fn was_never_used(view: &TcpView<'_>) -> bool {
     let ends = |record: &&PacketRecord| record.flags.ends();
     let first_end = view.tcp.log.iter().find(ends);
     let by_client = first_end.is_some_and(|end| view.direction(end) == Direction::ClientToServer);
-    let in_order =
-        view.resets.iter().all(|reset| reset.seq_offset().is_none_or(|offset| offset.unsigned_abs() <= 2) && reset.form != Form::Nonconforming);
+    let in_order = view
+        .resets
+        .iter()
+        .all(|reset| reset.seq_offset().is_none_or(|offset| offset.unsigned_abs() <= RESET_SLACK as u32) && reset.form != Form::Nonconforming);
     silent && by_client && in_order && view.tcp.is_established()
 }
 
@@ -62,7 +65,7 @@ fn gave_up_early(view: &TcpView<'_>) -> bool {
 }
 
 fn loses_full_size_packets(view: &TcpView<'_>) -> bool {
-    view.request.as_ref().is_some_and(|request| request.segments > 1 && request.unmoved_acks > 0 && request.fate == PayloadFate::NeverAcked)
+    view.request.as_ref().is_some_and(|request| request.loses_full_size_only() && request.fate == PayloadFate::NeverAcked)
 }
 
 /// Address translators forget idle connections: what comes after a long pause goes nowhere.

@@ -43,6 +43,8 @@ pub const RESUMED_WITHIN: u32 = 1 << 20;
 /// Resets of one flow that are remembered with the state around them: a host sends one, or one for each segment that still comes; floods send more, and
 /// those behind are counted only.
 pub const RESETS_MAX: usize = 1_024;
+/// By so much the sequence numbers of a reset may be off: a SYN and a FIN.
+pub const RESET_SLACK: i32 = 2;
 /// What the claimed sender of a reset does within this time shows that it lives (Weaver, Sommer, Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009).
 pub const LIFE_SIGN: Span = Span::from_secs(2);
 /// Packets closer than this may have changed places between the queues of a network card (by design).

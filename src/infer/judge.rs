@@ -124,9 +124,8 @@ impl Judge<'_> {
 
     /// The word for a flow that nothing accuses.
     fn harmless(&self, case: &Case<'_>, benign: Option<Benign>) -> Verdict {
-        let settled = matches!(case.outstanding, Some(Outstanding::Nothing) | None);
         let proven = benign.is_some_and(explains_the_end);
-        if (case.exchanged && settled) || proven {
+        if (case.exchanged && case.is_settled()) || proven {
             return Verdict::Ok;
         }
         let gated = case.fails(Gate::Midstream) || case.fails(Gate::Oneway) || case.fails(Gate::TruncatedEnd);
@@ -288,7 +287,6 @@ fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_>>, is_unreachable: bool) -
     }
     let harmless = |word: &String| [Benign::Closed, Benign::IdleReset].iter().any(|cause| cause.word() == word);
     let reset = case.s2c_rst > 0 && !case.observed.benign.iter().any(harmless);
-    let settled = matches!(case.outstanding, Some(Outstanding::Nothing) | None);
     let unheard = claim.is_some_and(|claim| claim.items.iter().any(|(item, _)| item.id == "rst_before_any_answer"));
     let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.payload_repeats >= 3;
     match case.fate {
@@ -300,7 +298,7 @@ fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_>>, is_unreachable: bool) -
         },
         _ if unheard => Outcome::Failed,
         // The reset lost the race.
-        Some(PayloadFate::Reset) if case.exchanged && settled => Outcome::Worked,
+        Some(PayloadFate::Reset) if case.exchanged && case.is_settled() => Outcome::Worked,
         _ if case.exchanged && (reset || stuck || broken) => Outcome::Degraded,
         _ if case.exchanged => Outcome::Worked,
         _ if case.fails(Gate::Midstream) => Outcome::Unknown,

@@ -75,6 +75,11 @@ impl Case<'_> {
         sni.or_else(|| Some((self.http_host?, Trigger::HttpHost)))
     }
 
+    /// Whether nothing was owed at the end.
+    fn is_settled(&self) -> bool {
+        matches!(self.outstanding, Some(Outstanding::Nothing) | None)
+    }
+
     fn fails(&self, gate: Gate) -> bool {
         self.gates.contains(&gate)
     }

@@ -23,9 +23,6 @@ const REPEATED: usize = 2;
 /// Comparison over so many buckets of a minute on either side is a matched control.
 pub const BUCKETS_MIN: usize = 5;
 const BUCKET: i64 = 60_000_000;
-/// A box remembers the ends of a connection that it cut for so long at the most, in microseconds (Xue et al., IMC 2022: up to 420 s); the window above ends
-/// first.
-const RESIDUAL: i64 = 420_000_000;
 /// Signs of life this close before and after a silence leave less room for an outage, in microseconds (by design). Little is made of them: what is under way
 /// when an outage begins is what fails.
 const NEAR: i64 = 60_000_000;
@@ -184,7 +181,7 @@ impl Names {
         let client = hash(case.client_ip);
         let held_against = |attempt: &&&Attempt| attempt.client == client && attempt.name != name && attempt.failure == Some(failure);
         let since = |attempt: &&Attempt| start - attempt.start;
-        let follows = near.iter().filter(held_against).map(since).filter(|since| (1..=RESIDUAL).contains(since)).min();
+        let follows = near.iter().filter(held_against).map(since).filter(|since| *since > 0).min();
         let (own, others): (Vec<&Attempt>, Vec<&Attempt>) = near.into_iter().partition(|attempt| attempt.name == name);
         let failed = |attempts: &[&Attempt]| attempts.iter().filter(|attempt| attempt.failure == Some(failure)).count();
         let minutes = |attempts: &[&Attempt], failure: Option<Failure>| {

@@ -2,6 +2,8 @@
 
 use std::ops::{Index, IndexMut};
 
+use super::words::Way;
+
 /// The way of a packet once client and server are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
@@ -14,6 +16,15 @@ pub enum Direction {
 pub enum Side {
     Low,
     High,
+}
+
+impl From<Direction> for Way {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::ClientToServer => Self::C2s,
+            Direction::ServerToClient => Self::S2c,
+        }
+    }
 }
 
 impl Direction {

@@ -55,6 +55,18 @@ words! {
     }
 }
 
+impl Stage {
+    /// Of a connection whose SYN was seen: whether the handshake was acknowledged, and packets of the client with new payload.
+    pub fn of(is_acknowledged: bool, payload_packets: u32) -> Self {
+        match payload_packets {
+            0 if !is_acknowledged => Self::PostSyn,
+            0 => Self::PostAck,
+            1 => Self::PostPsh,
+            _ => Self::Later,
+        }
+    }
+}
+
 impl Verdict {
     /// Whether the word accuses the network.
     pub fn is_interference(self) -> bool {

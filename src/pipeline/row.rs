@@ -106,6 +106,7 @@ impl<'a> Rows<'a> {
         let Conversation { flow, client, .. } = conversation;
         let (client, server) = (*client, client.opposite());
         let (interface, source) = self.interface(flow.key.interface);
+        let datagrams = DatagramView::new(conversation);
         let features = flow.features();
         let names = Names::of(conversation, self.catalog);
         let network = |side| self.networks.and_then(|networks| networks.of(flow.key.ip(side)));
@@ -143,14 +144,14 @@ impl<'a> Rows<'a> {
             stun_realm: names.stun_realm(),
             client_network: if self.networks.is_some() { network(client).map(|network| network.to_string().into()) } else { Some(source.clone()) },
             server_asn: network(server).map(|network| network.asn.into()),
-            notes: self.notes(conversation, view, &names),
+            notes: self.notes(&names, self.observed(conversation, view, datagrams.as_ref())),
             host: names.named.host,
             host_source: names.named.host_source,
             volume: volume(flow, &features, client),
             times: times_row(flow, &features),
             splt: splt_row(flow, client),
             tcp: view.map(tcp_row),
-            first_payload_fate: first_payload_fate(conversation, view),
+            first_payload_fate: view.map(first_payload_fate).or_else(|| Some(datagrams?.fate)),
             icmp: icmp_row(flow),
             quality: quality(view, conversation),
         }
@@ -165,26 +166,26 @@ impl<'a> Rows<'a> {
         self.paths.get(&file).cloned().unwrap_or_else(|| "".into())
     }
 
-    fn notes(&self, conversation: &Conversation, view: Option<&TcpView<'_>>, names: &Names<'_>) -> Notes {
+    fn notes(&self, names: &Names<'_>, observed: Notes) -> Notes {
         Notes {
             ech_config: names.ech_config(),
             quic_server_id: names.quic_server_id(),
             quic_goes_on_with: names.quic_goes_on_with(),
             is_open: names.is_open(),
-            ..self.observed(conversation, view)
+            ..observed
         }
     }
 
-    fn observed(&self, conversation: &Conversation, view: Option<&TcpView<'_>>) -> Notes {
+    fn observed(&self, conversation: &Conversation, view: Option<&TcpView<'_>>, datagrams: Option<&DatagramView<'_>>) -> Notes {
         let Some(view) = view else {
             let volume = &conversation.flow.volume;
             let exchanged = volume.0.iter().all(|volume| volume.packets > 0);
-            let datagrams = DatagramView::new(conversation).filter(DatagramView::has_quic_hello);
+            let quic = datagrams.filter(|view| view.has_quic_hello());
             return Notes {
                 exchanged,
                 answer_owed: owes_datagram(conversation),
-                waited: datagrams.as_ref().and_then(DatagramView::waited).map(|(from, until)| (from.as_micros(), until.as_micros())),
-                observed: datagrams.and_then(|view| self.noted(&detect::observe_datagrams(&view), [None, None], None)),
+                waited: quic.and_then(DatagramView::waited).map(|(from, until)| (from.as_micros(), until.as_micros())),
+                observed: quic.and_then(|view| self.noted(&detect::observe_datagrams(view), [None, None], None)),
                 ..Notes::default()
             };
         };
@@ -194,7 +195,7 @@ impl<'a> Rows<'a> {
             (_, Some((answered, _))) => (request.time.as_micros(), answered.as_micros()),
             _ => (request.time.as_micros(), conversation.flow.end().as_micros()),
         });
-        let first_resets = [Direction::ClientToServer, Direction::ServerToClient].map(|direction| resets::first_reset(view, direction));
+        let first_resets = Direction::BOTH.map(|direction| resets::first_reset(view, direction));
         Notes {
             exchanged: view.exchange_went_through(),
             answer_owed: owes_answer(view),
@@ -228,16 +229,9 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What became of the client's first payload; none where the transport is neither TCP nor UDP.
-fn first_payload_fate(conversation: &Conversation, view: Option<&TcpView<'_>>) -> Option<PayloadFate> {
-    match view {
-        Some(view) => Some(view.request.as_ref().map_or(PayloadFate::NoPayload, |request| request.fate)),
-        None if conversation.flow.key.protocol == Protocol::UDP => {
-            // Of DNS the transactions tell.
-            DatagramView::new(conversation).map(|view| view.fate)
-        }
-        None => None,
-    }
+/// What became of the client's first payload.
+fn first_payload_fate(view: &TcpView<'_>) -> PayloadFate {
+    view.request.as_ref().map_or(PayloadFate::NoPayload, |request| request.fate)
 }
 
 fn transport(protocol: Protocol) -> Transport {

@@ -9,8 +9,8 @@ use arrow::datatypes::Schema;
 
 use crate::table::{Column, SortKey, Spool, TableError, spooled};
 
-/// Rows of one run.
-const RUN_ROWS: usize = 16 * 1024;
+/// Rows of one run: of `flows`, the widest table, some 30 MB while they wait.
+pub const RUN_ROWS: usize = 16 * 1024;
 
 /// Takes rows from any thread, in any order.
 pub struct Runs<R: 'static> {

@@ -8,15 +8,13 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use rayon::prelude::*;
 
-use super::row::Made;
-use super::runs::Runs;
 use crate::infer::{Case, Knowledge, Naming, OpenFlow, QuicFlow, Told};
 use crate::model::rows::{DnsRow, FlowRow, ResetRow};
 use crate::service::Catalog;
 use crate::table::{Cases, Column, DNS, DNS_SPOOL, FLOWS, OpenFlows, Questions, RESETS, SPOOL, Spool, TableError, added, spooled, with_told};
 
-/// Rows of one run: some 30 MB while they wait.
-const RUN_ROWS: usize = 16 * 1024;
+use super::row::Made;
+use super::runs::{RUN_ROWS, Runs};
 
 /// The order of `flows`: a query for one service touches few row groups.
 const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
@@ -34,7 +32,7 @@ fn resets_in_order(one: &ResetRow, other: &ResetRow) -> Ordering {
     key(one).cmp(&key(other)).then_with(|| one.capture.cmp(&other.capture))
 }
 
-/// The same order of rows that are not columns yet.
+/// The order of `flows`, of rows that are not columns yet.
 fn in_order(one: &FlowRow, other: &FlowRow) -> Ordering {
     let key = |row: &FlowRow| (row.start.as_micros(), row.flow_id);
     nulls_last(one.service.as_deref(), other.service.as_deref())

@@ -12,8 +12,8 @@ use super::Reset;
 const WINDOW_STEPS_MIN: usize = 3;
 
 /// The first pattern that a reset fits; `earlier`: the resets of the flow before it.
-pub fn pattern(reset: &Reset<'_>, earlier: &[Reset<'_>]) -> Option<ResetPattern> {
-    let burst: Vec<&ResetRecord> = burst(reset, earlier);
+pub fn pattern<'a>(reset: &Reset<'a>, earlier: &[Reset<'a>]) -> Option<ResetPattern> {
+    let burst: Vec<&ResetRecord> = reset.burst(earlier).collect();
     let packet = &reset.record.packet;
     let has_ack = packet.flags.has(TcpFlags::ACK);
     let step = |record: &ResetRecord| packet.seq.offset_from(record.packet.seq);
@@ -34,18 +34,6 @@ pub fn pattern(reset: &Reset<'_>, earlier: &[Reset<'_>]) -> Option<ResetPattern>
         }
     };
     ResetPattern::ALL.iter().copied().find(|pattern| fits(pattern))
-}
-
-/// Resets of the same direction, each shortly before the next, the latest first.
-fn burst<'a>(reset: &Reset<'a>, earlier: &[Reset<'a>]) -> Vec<&'a ResetRecord> {
-    let mut burst = Vec::new();
-    let mut next = reset.previous_of_burst();
-    let mut own = earlier.iter().rev().filter(|other| other.direction == reset.direction);
-    while let Some(record) = next {
-        burst.push(record);
-        next = own.next().and_then(Reset::previous_of_burst);
-    }
-    burst
 }
 
 /// A counter may come by any number.

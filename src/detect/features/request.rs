@@ -52,7 +52,7 @@ impl Opening {
     fn of(view: &TcpView<'_>) -> Self {
         let asks_http = || view.facts().is_some_and(|facts| facts.protocol == Some(AppProtocol::Http));
         match view.hello() {
-            Some(hello) if hello.fact.sni.is_some() => Self::NamedHello,
+            Some(_) if view.has_sni() => Self::NamedHello,
             None if asks_http() => Self::HttpRequest,
             _ => Self::Other,
         }
@@ -69,9 +69,14 @@ impl Opening {
 }
 
 impl Request {
-    /// Whether a reset by the server came only when the request had been repeated in vain for a while: the server gave up what it never received.
+    /// Whether it was repeated often enough, and neither acknowledged nor answered. A server that closes or resets in the end gives up what it never received.
     pub fn was_unheard(&self) -> bool {
         self.acked.is_none() && self.answer.is_none() && self.repeats.len() >= PATIENT_REPEATS
+    }
+
+    /// Whether its smaller segments arrive: the server answers them, and asks for what came before.
+    pub fn loses_full_size_only(&self) -> bool {
+        self.segments > 1 && self.unmoved_acks > 0
     }
 
     pub fn find(view: &TcpView<'_>) -> Option<Self> {

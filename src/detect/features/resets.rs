@@ -1,6 +1,7 @@
 //! Every reset of a flow, held against the state of the connection at that point.
 
-use crate::flow::{Before, ResetRecord, limits};
+use crate::flow::limits::{LIFE_SIGN, RESET_SLACK as SLACK};
+use crate::flow::{Before, ResetRecord};
 use crate::model::words::Stage;
 use crate::model::{Direction, PacketNumber, SeqNumber, Span, Timestamp};
 use crate::packet::TcpFlags;
@@ -30,8 +31,6 @@ pub struct Reset<'a> {
     pub too_early: Option<bool>,
 }
 
-/// Sequence numbers may be off by a SYN and a FIN.
-const SLACK: i32 = 2;
 /// What comes sooner than this share of a round trip, and by so much, is no answer (by design: paths vary).
 const EARLY_SHARE: f64 = 0.7;
 const EARLY_MARGIN: Span = Span::from_millis(2);
@@ -39,11 +38,16 @@ const EARLY_MARGIN: Span = Span::from_millis(2);
 impl<'a> Reset<'a> {
     pub fn all(view: &TcpView<'a>) -> Vec<Self> {
         let records = view.tcp.resets();
+        if records.is_empty() {
+            return Vec::new();
+        }
         let previous = |at: usize| records[..at].iter().rev().find(|earlier| earlier.packet.sender == records[at].packet.sender);
-        records.iter().enumerate().map(|(at, record)| Self::new(view, record, previous(at))).collect()
+        let usual_ttls = Direction::BOTH.map(|direction| (direction, view.usual_ttl(direction)));
+        let usual_ttl = |record: &ResetRecord| usual_ttls.into_iter().find(|(direction, _)| *direction == view.direction(&record.packet))?.1;
+        records.iter().enumerate().map(|(at, record)| Self::new(view, record, previous(at), usual_ttl(record))).collect()
     }
 
-    fn new(view: &TcpView<'a>, record: &'a ResetRecord, previous: Option<&'a ResetRecord>) -> Self {
+    fn new(view: &TcpView<'a>, record: &'a ResetRecord, previous: Option<&'a ResetRecord>, usual_ttl: Option<u8>) -> Self {
         let packet = &record.packet;
         let direction = view.direction(packet);
         Self {
@@ -56,7 +60,7 @@ impl<'a> Reset<'a> {
             form: form(record, view.conversation.flow.back_step > 0),
             closing: record.own.closed || record.peer.closed || record.peer.resets > 0,
             previous,
-            ttl_delta: view.usual_ttl(direction).map(|usual| i32::from(packet.ttl) - i32::from(usual)),
+            ttl_delta: usual_ttl.map(|usual| i32::from(packet.ttl) - i32::from(usual)),
             too_early: too_early(view, record, direction),
         }
     }
@@ -69,12 +73,7 @@ impl<'a> Reset<'a> {
     /// How far the connection had come; none where its start was not captured.
     pub fn stage(&self) -> Option<Stage> {
         let (opened, client) = (self.record.opened, self.side(Direction::ClientToServer));
-        opened.syn.then_some(match client.payload_packets {
-            0 if !opened.ack => Stage::PostSyn,
-            0 => Stage::PostAck,
-            1 => Stage::PostPsh,
-            _ => Stage::Later,
-        })
+        opened.syn.then_some(Stage::of(opened.ack, client.payload_packets))
     }
 
     /// The state of the side that sends in a direction.
@@ -99,8 +98,7 @@ impl<'a> Reset<'a> {
 
     /// From the identification of its claimed sender's packet before it, the shorter way around.
     pub fn ip_id_delta(&self) -> Option<i32> {
-        let before = self.record.own.ip_id.filter(|_| self.record.has_ip_id)?;
-        Some(i32::from(self.record.packet.ip_id.wrapping_sub(before) as i16))
+        self.record.ip_id_from(self.record.own.ip_id?)
     }
 
     /// From the last timestamp of its claimed sender, in ticks of the sender's clock.
@@ -115,16 +113,25 @@ impl<'a> Reset<'a> {
 
     /// The reset of the same direction shortly before it.
     pub fn previous_of_burst(&self) -> Option<&'a ResetRecord> {
-        self.previous.filter(|previous| self.time - previous.packet.time <= limits::LIFE_SIGN)
+        self.previous.filter(|previous| self.time - previous.packet.time <= LIFE_SIGN)
     }
 
-    /// So many resets before it, each shortly before the next, have its numbers and the ACK flag. A stack that gives up says so once, and answers what still
-    /// comes by resets without ACK (RFC 9293 section 3.10.7.1).
-    pub fn repeats(&self, earlier: &[Reset<'_>]) -> usize {
-        let (Some(before), Some(_)) = (self.previous_of_burst(), self.ack) else { return 0 };
-        let is_same = before.packet.seq == self.seq && before.packet.ack == self.record.packet.ack && before.packet.flags.has(TcpFlags::ACK);
-        let Some(at) = earlier.iter().rposition(|other| other.packet == before.packet.number).filter(|_| is_same) else { return 0 };
-        1 + earlier[at].repeats(&earlier[..at])
+    /// The resets of the same direction that came before it, each shortly before the next, the latest first; `earlier`: all of the flow before it.
+    pub fn burst<'b>(&self, earlier: &'b [Reset<'a>]) -> impl Iterator<Item = &'a ResetRecord> + use<'a, 'b> {
+        let direction = self.direction;
+        let mut own = earlier.iter().rev().filter(move |other| other.direction == direction);
+        std::iter::successors(self.previous_of_burst(), move |_| own.next()?.previous_of_burst())
+    }
+
+    /// So many resets of its burst right before it have its numbers and the ACK flag. A stack that gives up says so once, and answers what still comes by
+    /// resets without ACK (RFC 9293 section 3.10.7.1).
+    pub fn repeats(&self, earlier: &[Reset<'a>]) -> usize {
+        let packet = &self.record.packet;
+        let is_same = |record: &&ResetRecord| {
+            let other = &record.packet;
+            other.seq == packet.seq && other.ack == packet.ack && other.flags.has(TcpFlags::ACK)
+        };
+        if self.ack.is_some() { self.burst(earlier).take_while(is_same).count() } else { 0 }
     }
 
     // The tests of Weaver, Sommer, Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009.

@@ -4,6 +4,7 @@
 //! either direction; for the server's packets a SYN/ACK stands for the SYN, and its first acknowledgement for that of the handshake.
 
 use crate::flow::PacketRecord;
+use crate::flow::limits::LIFE_SIGN;
 use crate::model::{Direction, Span};
 use crate::packet::TcpFlags;
 
@@ -13,8 +14,6 @@ use super::TcpView;
 const SAMPLED: usize = 10;
 /// Its limit of inactivity.
 const INACTIVE: Span = Span::from_secs(3);
-/// Resets that belong together (Weaver, Sommer, Paxson, NDSS 2009).
-const BURST: Span = Span::from_secs(2);
 
 /// How far the packets of a direction had come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +37,7 @@ pub fn signature(view: &TcpView<'_>, direction: Direction) -> Option<&'static st
         return if silent { silence(reached, acks_behind_data) } else { None };
     }
     let first = resets[0].time;
-    let burst: Vec<&PacketRecord> = resets.into_iter().filter(|reset| reset.time - first <= BURST).collect();
+    let burst: Vec<&PacketRecord> = resets.into_iter().filter(|reset| reset.time - first <= LIFE_SIGN).collect();
     Some(match reached {
         Reached::Syn => post_syn(&burst),
         Reached::Ack => post_ack(&burst)?,

@@ -49,16 +49,17 @@ impl Silence {
         let gave_up = view.sent(waiting).find(|record| record.time > since && record.flags.ends()).map(|record| record.time);
         let end = gave_up.unwrap_or(view.conversation.watched_until.max(view.conversation.flow.end()));
         let end = if owed == Outstanding::ClientUnacked { end.max(waits().map(|record| record.time).max().unwrap_or(end)) } else { end };
+        let inside_record = inside_record(view);
         Some(Self {
             silent: waiting.opposite(),
             owed,
             last: last.map(|record| (record.time, record.number)),
             since,
             watched: end - since,
-            attended: attended(view, waiting, owed, last.filter(|_| inside_record(view)).map_or(since, |last| last.time.min(since))),
+            attended: attended(view, waiting, owed, last.filter(|_| inside_record).map_or(since, |last| last.time.min(since))),
             repeats: repeats(waits()),
             gave_up,
-            inside_record: inside_record(view),
+            inside_record,
         })
     }
 

@@ -6,16 +6,13 @@
 //! Source: SNI-IV of Xue et al., IMC 2022; three repetitions by design.
 
 use crate::detect::Evidence;
-use crate::detect::features::{Opening, Request, TcpView};
+use crate::detect::features::{Opening, TcpView};
 use crate::model::Direction;
 use crate::model::words::{Mechanism, PayloadFate};
 
-const REPEATS_MIN: usize = 3;
-
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let request = view.request.as_ref().filter(|request| is_unacked(request))?;
-    let loses_full_size_only = request.segments > 1 && request.unmoved_acks > 0;
-    if direction != Direction::ServerToClient || !view.tcp.is_established() || loses_full_size_only {
+    let request = view.request.as_ref().filter(|request| request.was_unheard())?;
+    if direction != Direction::ServerToClient || !view.tcp.is_established() || request.loses_full_size_only() {
         return None;
     }
     let last = request.repeats.last()?;
@@ -44,11 +41,6 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
         ),
         unless: "the server or the path died right after the handshake",
     })
-}
-
-fn is_unacked(request: &Request) -> bool {
-    let fate = matches!(request.fate, PayloadFate::NeverAcked | PayloadFate::Closed | PayloadFate::Reset);
-    fate && request.was_unheard() && request.repeats.len() >= REPEATS_MIN
 }
 
 #[cfg(test)]

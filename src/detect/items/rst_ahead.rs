@@ -6,12 +6,11 @@
 
 use crate::detect::Evidence;
 use crate::detect::features::TcpView;
+use crate::flow::limits::RESET_SLACK;
 use crate::model::Direction;
 use crate::model::words::Gate;
 
 use super::{first_reset, reset_mechanism};
-
-const SLACK: i32 = 2;
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     let gated = [Gate::Midstream, Gate::Loss, Gate::Oneway, Gate::Reorder].into_iter().any(|gate| view.fails(gate));
@@ -21,7 +20,7 @@ pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
     }
     let reset = first_reset(view, direction)?;
     let ahead = reset.seq_offset()?;
-    if ahead <= SLACK {
+    if ahead <= RESET_SLACK {
         return None;
     }
     Some(Evidence {

@@ -6,15 +6,15 @@
 //! Source: bursts of Clayton, Murdoch, Watson, PET 2006; RST+ACK;RST+ACK of Sundara Raman et al., SIGCOMM 2023.
 
 use crate::detect::Evidence;
-use crate::detect::features::{Reset, TcpView};
+use crate::detect::features::TcpView;
 use crate::model::Direction;
 
 use super::reset_mechanism;
 
 pub fn observe(view: &TcpView<'_>, direction: Direction) -> Option<Evidence> {
-    let of_direction = view.resets.iter().enumerate().filter(|(_, reset)| reset.direction == direction && !reset.closing && !reset.refuses());
-    let repeated = |(at, reset): (usize, &_)| (&view.resets[at], Reset::repeats(reset, &view.resets[..at]));
-    let (last, repeats) = of_direction.map(repeated).filter(|(_, repeats)| *repeats > 0).max_by_key(|(_, repeats)| *repeats)?;
+    let resets = view.resets.iter().enumerate().filter(|(_, reset)| reset.direction == direction && !reset.closing && !reset.refuses());
+    let counted = resets.map(|(at, reset)| (reset, reset.repeats(&view.resets[..at])));
+    let (last, repeats) = counted.filter(|(_, repeats)| *repeats > 0).max_by_key(|(_, repeats)| *repeats)?;
     let first = last.previous_of_burst()?;
     Some(Evidence {
         id: "rst_repeated",

@@ -22,7 +22,7 @@ pub struct ResetRecord {
     /// Its claimed sender and its receiver, before it.
     pub own: Before,
     pub peer: Before,
-    /// Whether SYN, SYN/ACK and the ACK of the handshake had passed.
+    /// Whether the SYN and the ACK of the handshake had passed.
     pub opened: Opened,
     /// A segment of the receiver acknowledged just this sequence number: what a bare reset answers (RFC 9293 section 3.10.7.1).
     pub answers_segment: bool,
@@ -39,7 +39,6 @@ pub struct ResetRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     pub syn: bool,
-    pub syn_ack: bool,
     pub ack: bool,
 }
 
@@ -53,7 +52,6 @@ pub struct Before {
     /// The highest byte that it acknowledged.
     pub acked: Option<SeqNumber>,
     pub payload_packets: u32,
-    pub payload_bytes: u64,
     pub closed: bool,
     pub resets: u32,
     /// When its last payload came that had not been seen before.
@@ -102,7 +100,7 @@ impl Resets {
         let (own, peer) = (record.sender, record.sender.opposite());
         let before = |side: Side| Before::of(&sides[side], side, log, u32::from(side == own));
         let from_peer = || log.iter().filter(move |earlier| earlier.sender == peer && !earlier.is_reset());
-        let near = |ack: SeqNumber| ack.offset_from(record.seq).unsigned_abs() <= SLACK;
+        let near = |ack: SeqNumber| ack.offset_from(record.seq).unsigned_abs() <= limits::RESET_SLACK as u32;
         let syn_end = |earlier: &PacketRecord| earlier.flags.has(TcpFlags::SYN).then(|| earlier.seq.plus(1));
         self.0.push(ResetRecord {
             packet: record,
@@ -112,7 +110,7 @@ impl Resets {
             timestamp: segment.timestamps().map(|stamps| stamps.value),
             own: before(own),
             peer: before(peer),
-            opened: Opened { syn: opening.syn.is_some(), syn_ack: opening.syn_ack.is_some(), ack: opening.ack.is_some() },
+            opened: Opened { syn: opening.syn.is_some(), ack: opening.ack.is_some() },
             answers_segment: from_peer().any(|earlier| earlier.flags.has(TcpFlags::ACK) && near(earlier.ack)),
             acks_syn: from_peer().filter_map(syn_end).any(|end| (0..=i32::from(u16::MAX)).contains(&record.ack.offset_from(end))),
             idle: log.iter().next_back().map_or(Span::ZERO, |last| record.time - last.time),
@@ -138,10 +136,12 @@ impl Resets {
     }
 }
 
-/// Sequence numbers may be off by a SYN and a FIN.
-const SLACK: u32 = 2;
-
 impl ResetRecord {
+    /// How far its IP identification lies from another, the shorter way around; none where there are no identifications.
+    pub fn ip_id_from(&self, other: u16) -> Option<i32> {
+        self.has_ip_id.then(|| i32::from(self.packet.ip_id.wrapping_sub(other) as i16))
+    }
+
     fn follow(&mut self, later: &PacketRecord) {
         let span = later.time - self.packet.time;
         let at = (later.time, later.number);
@@ -180,7 +180,6 @@ impl Before {
             next: side.next,
             acked: side.acked,
             payload_packets: side.new_payload_packets,
-            payload_bytes: side.new_payload_bytes,
             closed: side.fin > 0,
             resets: side.rst - this_reset,
             last_new: side.last_new(),

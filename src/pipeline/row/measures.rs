@@ -160,12 +160,7 @@ fn rst_direction(tcp: &Tcp, client: Side) -> Option<Way> {
 /// By the client's packets, as the paper takes them.
 fn stage(tcp: &Tcp, client: Side) -> Option<Stage> {
     tcp.handshake.syn?;
-    Some(match tcp.sides[client].new_payload_packets {
-        0 if tcp.handshake.ack.is_none() => Stage::PostSyn,
-        0 => Stage::PostAck,
-        1 => Stage::PostPsh,
-        _ => Stage::Later,
-    })
+    Some(Stage::of(tcp.handshake.ack.is_some(), tcp.sides[client].new_payload_packets))
 }
 
 pub fn icmp_row(flow: &Flow) -> Option<IcmpRow> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::detect::features::{Reset, TcpView, pattern};
 use crate::flow::ResetRecord;
 use crate::model::rows::{FirstReset, PreviousReset, ResetRow, WeaverTests};
-use crate::model::words::Way;
 use crate::model::{Direction, Timestamp};
 use crate::packet::TcpFlags;
 
@@ -43,7 +42,7 @@ fn reset_row(view: &TcpView<'_>, reset: &Reset<'_>, earlier: &[Reset<'_>], place
         capture: place.capture,
         packet: reset.packet.number() as i64,
         time: reset.time,
-        direction: way(reset.direction),
+        direction: reset.direction.into(),
         index: place.index,
         stage: reset.stage(),
         flags: letters(packet.flags, reset.record.nonce),
@@ -104,13 +103,6 @@ pub fn first_reset(view: &TcpView<'_>, direction: Direction) -> Option<FirstRese
     })
 }
 
-fn way(direction: Direction) -> Way {
-    match direction {
-        Direction::ClientToServer => Way::C2s,
-        Direction::ServerToClient => Way::S2c,
-    }
-}
-
 fn step(before: &ResetRecord, reset: &ResetRecord) -> PreviousReset {
     let (one, other) = (&before.packet, &reset.packet);
     PreviousReset {
@@ -119,7 +111,7 @@ fn step(before: &ResetRecord, reset: &ResetRecord) -> PreviousReset {
         ack: other.ack.offset_from(one.ack).into(),
         ttl: i32::from(other.ttl) - i32::from(one.ttl),
         window: i32::from(other.window) - i32::from(one.window),
-        ip_id: reset.has_ip_id.then(|| i32::from(other.ip_id.wrapping_sub(one.ip_id) as i16)),
+        ip_id: reset.ip_id_from(one.ip_id),
     }
 }
 
