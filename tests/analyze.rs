@@ -12,7 +12,8 @@ use common::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const RESULT: [&str; 6] = ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "resets.parquet", "run.json"];
+const RESULT: [&str; 8] =
+    ["captures.parquet", "contrasts.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "resets.parquet", "run.json", "targets.parquet"];
 
 /// A folder with some files, and a place for the result that does not exist yet.
 struct Place(TempDir);
@@ -304,7 +305,17 @@ fn force_replaces_tables_and_nothing_else() {
     run(analyze(&[&place.at("a.pcap")], &place.out()).arg("--force")).whole();
     assert_eq!(
         names_in(&place.out()),
-        ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "notes.txt", "resets.parquet", "run.json"]
+        [
+            "captures.parquet",
+            "contrasts.parquet",
+            "dns.parquet",
+            "findings.parquet",
+            "flows.parquet",
+            "notes.txt",
+            "resets.parquet",
+            "run.json",
+            "targets.parquet"
+        ]
     );
     assert_eq!(place.run_json()["flows"], 1);
 }

@@ -13,7 +13,10 @@ fn threads_and_rounds_change_no_byte() {
     let samples = root().join("samples");
     let run = |threads: &str, round_bytes: &str| Tables::with(&[&samples], &["--threads", threads, "--round-bytes", round_bytes]).bytes();
     let first = run("1", "33554432");
-    assert_eq!(first.keys().collect::<Vec<_>>(), ["captures.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "resets.parquet"]);
+    assert_eq!(
+        first.keys().collect::<Vec<_>>(),
+        ["captures.parquet", "contrasts.parquet", "dns.parquet", "findings.parquet", "flows.parquet", "resets.parquet", "targets.parquet"]
+    );
     for threads in ["1", "2", "7"] {
         for round_bytes in ["4096", "65536", "33554432"] {
             for (name, bytes) in run(threads, round_bytes) {

@@ -13,8 +13,8 @@ use parquet::basic::{Compression, LogicalType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use tamperscope::table::{
-    self, CAPTURES, COMPARED, Column, DNS, Description, FATES, FINDINGS, FLOWS, JUDGED_RESET, JUDGEMENT, RESETS, ROW_GROUP_ROWS, SPLT, TableWriter,
-    Unit,
+    self, CAPTURES, COMPARED, CONTRASTS, Column, DNS, Description, FATES, FINDINGS, FLOWS, JUDGED_FROM, JUDGED_RESET, JUDGEMENT, RESETS,
+    ROW_GROUP_ROWS, SPLT, TARGETS, TableWriter, Unit,
 };
 
 const TABLES: [&str; 4] = ["flows", "findings", "dns", "captures"];
@@ -95,11 +95,14 @@ fn empty_columns(table: &str) -> Vec<ArrayRef> {
                 .into_iter()
                 .chain(added)
                 .chain(table::batch(JUDGED_RESET, &[]))
+                .chain(table::batch(JUDGED_FROM, &[]))
                 .collect()
         }
         "findings" => table::batch(FINDINGS, &[]),
         "resets" => table::batch(RESETS, &[]),
         "dns" => table::batch(DNS, &[]),
+        "contrasts" => table::batch(CONTRASTS, &[]),
+        "targets" => table::batch(TARGETS, &[]),
         "compare-flows" => table::batch(COMPARED, &[]),
         "fates" => table::batch(FATES, &[]),
         _ => table::batch(CAPTURES, &[]),

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use crate::capture::SourceRules;
 use crate::flow::Timeouts;
-use crate::infer::Weights;
 use crate::model::Span;
 use crate::model::words::{Verdict, Word};
 use crate::pipeline::{Job, ServiceCount, Settings, Summary, TABLES};
@@ -12,7 +11,7 @@ use crate::service::Networks;
 
 use super::arguments::Analyze;
 use super::progress::Progress;
-use super::{CliError, Exit, OwnFile, catalog, print_json};
+use super::{CliError, Exit, OwnFile, catalog, print_json, weights};
 
 pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     if let Some(count) = arguments.threads {
@@ -55,7 +54,7 @@ fn settings(arguments: Analyze) -> Result<Settings, CliError> {
         catalog,
         networks,
         given,
-        weights: Weights::built_in()?,
+        weights: weights(arguments.weights.as_deref())?,
         prior: arguments.prior,
         splt: arguments.splt.unwrap_or(0),
     })
@@ -82,7 +81,7 @@ fn networks(table: &OwnFile) -> Result<Networks, CliError> {
 }
 
 /// A table of services and verdicts; columns for the verdicts that occur.
-fn print(summary: &Summary, out: &mut impl Write) -> Result<(), CliError> {
+pub fn print(summary: &Summary, out: &mut impl Write) -> Result<(), CliError> {
     let words: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.word()).filter(|word| summary.verdicts.contains_key(word)).collect();
     let name = |count: &ServiceCount| count.service.clone().unwrap_or_else(|| "(no service)".into());
     let width = summary.services.iter().map(|count| name(count).len()).chain(["service".len()]).max().unwrap_or(0);

@@ -19,6 +19,8 @@ pub struct Arguments {
 pub enum Command {
     /// Analyse captures and write the tables.
     Analyze(Analyze),
+    /// Judge finished runs again from their tables alone: by other weights, another prior or catalog, or several runs together.
+    Judge(Judge),
     /// Compare captures of the same flows from both ends: what was dropped, injected or rewritten in between.
     Compare(Compare),
     /// Print the columns of the tables with type, unit and meaning.
@@ -40,6 +42,34 @@ pub struct Services {
     #[arg(long, value_name = "FILE")]
     pub catalog: Option<PathBuf>,
     /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Judge {
+    /// Folders that `analyze` or `judge` wrote.
+    #[arg(required = true, value_name = "DIR")]
+    pub runs: Vec<PathBuf>,
+    /// The folder for the tables; without it one run is judged in its place.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Write into a folder that is not empty; tables of an earlier run are replaced.
+    #[arg(long)]
+    pub force: bool,
+    /// Services to add to the built-in catalog, by which flows are named again; its entries come first.
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<PathBuf>,
+    /// What items of evidence are worth, in the place of the built-in weights.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Share of interference among flows that did not work.
+    #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = probability)]
+    pub prior: f64,
+    /// Where rows wait until the end; inside the output folder where it is not given.
+    #[arg(long, value_name = "DIR")]
+    pub temp_dir: Option<PathBuf>,
+    /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -103,6 +133,9 @@ pub struct Analyze {
     /// Call VPNs and other ways around a block by their names instead of other_encrypted.
     #[arg(long)]
     pub label_circumvention: bool,
+    /// What items of evidence are worth, in the place of the built-in weights.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
     /// Share of interference among flows that did not work.
     #[arg(long, value_name = "P", default_value_t = 0.05, value_parser = probability)]
     pub prior: f64,

@@ -7,6 +7,7 @@
 mod analyze;
 mod arguments;
 mod compare;
+mod judge;
 mod progress;
 mod schema;
 mod services;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::infer::Weights;
 use crate::service::{Catalog, CatalogError};
 
 use arguments::Command;
@@ -43,7 +45,11 @@ pub enum CliError {
     #[error("no service has the id {id}: `tamperscope services` lists them")]
     NoService { id: String },
     #[error(transparent)]
-    Weights(#[from] crate::infer::WeightsError),
+    BuiltInWeights(#[from] crate::infer::WeightsError),
+    #[error("{}: {source}", .path.display())]
+    Weights { path: PathBuf, source: crate::infer::WeightsError },
+    #[error("several runs are judged together into a folder of their own: give it with -o")]
+    NoOutput,
     #[error("--threads {count}: {reason}")]
     Threads { count: usize, reason: String },
     #[error("standard output: {0}")]
@@ -54,6 +60,11 @@ impl CliError {
     /// A reader that has seen enough, as `| head`.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Arguments that do not go together.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NoOutput)
     }
 
     /// Everything that is wrong, one line each.
@@ -78,6 +89,7 @@ impl From<Exit> for ExitCode {
 pub fn run(arguments: Arguments) -> Result<Exit, CliError> {
     match arguments.command {
         Command::Analyze(analyze) => analyze::run(analyze),
+        Command::Judge(judge) => judge::run(judge),
         Command::Compare(compare) => compare::run(compare),
         Command::Schema { table } => schema::run(table.as_deref()),
         Command::Services(services) => services::run(services),
@@ -90,6 +102,13 @@ fn catalog(own: Option<&OwnFile>) -> Result<Catalog, CliError> {
         Some(file) => Catalog::with_own(file.text()?).map_err(|source| CliError::Catalog { path: file.path.clone(), source }),
         None => Catalog::built_in().map_err(CliError::BuiltInCatalog),
     }
+}
+
+/// The weights in use: the user's own, or the built-in ones.
+fn weights(own: Option<&Path>) -> Result<Weights, CliError> {
+    let Some(path) = own else { return Ok(Weights::built_in()?) };
+    let file = OwnFile::read(path)?;
+    Weights::parse(file.text()?).map_err(|source| CliError::Weights { path: path.into(), source })
 }
 
 fn print_json(summary: &impl serde::Serialize) -> Result<(), CliError> {

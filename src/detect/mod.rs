@@ -86,6 +86,16 @@ const fn drops(name: &'static str, verdict: Verdict, accused: Direction, opening
     Detector { name, verdict, accused, opening: Some(opening), items: DROP_ITEMS, beside: &[] }
 }
 
+/// No connection came about.
+const NO_CONNECTION: Detector = Detector {
+    name: "no_connection",
+    verdict: Verdict::IpBlock,
+    accused: Direction::ServerToClient,
+    opening: None,
+    items: &[items::syn_unanswered::observe],
+    beside: &[],
+};
+
 const QUIC_SILENCE: Detector =
     Detector { name: "quic_unanswered", verdict: Verdict::QuicDrop, accused: Direction::ServerToClient, opening: None, items: &[], beside: &[] };
 
@@ -101,6 +111,7 @@ pub const DETECTORS: &[Detector] = &[
     drops("client_fell_silent_on_request", Verdict::HttpBlock, Direction::ClientToServer, Opening::HttpRequest),
     drops("server_fell_silent_on_protocol", Verdict::ProtocolBlock, Direction::ServerToClient, Opening::Other),
     drops("client_fell_silent_on_protocol", Verdict::ProtocolBlock, Direction::ClientToServer, Opening::Other),
+    NO_CONNECTION,
     QUIC_SILENCE,
 ];
 

@@ -1,25 +1,28 @@
 //! From evidence to a verdict: scores, then the rule that chooses the word.
 
-use crate::detect::{DETECTORS, Detector};
+use crate::detect::Detector;
 use crate::model::Direction;
 use crate::model::Timestamp;
 use crate::model::rows::{FindingRow, FirstReset, FoundNote, ItemNote, Judgement};
 use crate::model::words::*;
 
-use super::names::{Alive, BUCKETS_MIN, Comparison, failure_by};
-use super::{Case, Knowledge, Weights};
+use super::attempts::{self, Failure, NONE, failure_by};
+use super::contrasts::{Finding, Target};
+use super::near::{Alive, Near, WEIGHT_MAX, WEIGHT_MIN};
+use super::weights::Worth;
+use super::{Case, Knowledge, Weights, detector_of, own_direction};
 
 /// Without comparison one flow proves at most this much (by design: 0.80, and 0.95 with a contradiction, at a prior of 5 %).
 const SCORE_MAX_ALONE: f64 = 4.33;
 const SCORE_MAX_CONTRADICTION: f64 = 5.89;
 /// What an innocent cause that the packets prove takes away (by design).
 const BENIGN_WEIGHT: f64 = -4.0;
-/// From here on an item proves by itself that the packet is not the claimed sender's.
-const PROOF: f64 = 2.0;
 /// A claim stands from here on.
 const CLAIM: f64 = 0.5;
-/// Comparison that names the trigger: others were answered six times as often.
-const TRIGGER_WEIGHT: f64 = 1.5;
+/// Comparison that names the trigger: the records of the names are seven times likelier if this one is blocked.
+const TRIGGER_WEIGHT: f64 = 2.0;
+/// Flows of one target whose packets contradict each other, so that with controls it is confirmed (detection.md 13.1).
+const CONFIRMING: u32 = 3;
 
 /// Judges cases by what all of them told.
 pub struct Judge<'a> {
@@ -28,28 +31,56 @@ pub struct Judge<'a> {
     pub prior: f64,
 }
 
+/// A flow, judged.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    pub judgement: Judgement,
+    pub findings: Vec<FindingRow>,
+    /// What comparison says of its target.
+    pub target: Option<&'a Finding>,
+    pub check: Check,
+}
+
+/// Flows with which nobody can have interfered show how often the detectors are wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Check {
+    /// The capture's own side is known; and its own packets would have been called interference.
+    pub own_side: Option<bool>,
+    /// Both ends are in one network; and the flow was called interference.
+    pub local: Option<bool>,
+}
+
+/// What comparison with other flows says.
+struct Control<'a> {
+    near: Option<&'a Near>,
+    by_near: f64,
+    target: Option<&'a Finding>,
+    by_target: f64,
+    weight: f64,
+}
+
 /// One detector's finding, weighed.
-struct Weighed<'a> {
+struct Weighed<'c, 'k> {
     detector: &'static Detector,
-    items: Vec<(&'a ItemNote, f64)>,
-    comparison: Option<Comparison>,
+    items: Vec<(&'c ItemNote, f64)>,
+    control: Control<'k>,
     own_score: f64,
     score: f64,
     confidence: f64,
 }
 
-impl Judge<'_> {
-    pub fn judge(&self, case: &Case<'_>) -> (Judgement, Vec<FindingRow>) {
+impl<'a> Judge<'a> {
+    pub fn judge(&self, case: &Case<'_>) -> Judged<'a> {
         let vantage = self.knowledge.vantage(case.source);
-        let accusable = case.observed.found.iter().filter_map(|found| Some((detector_of(found)?, found)));
-        let weighed: Vec<Weighed<'_>> = accusable
-            .filter(|(detector, _)| Some(detector.accused) != own_direction(vantage))
-            .map(|(detector, found)| self.weigh(case, detector, found))
-            .collect();
+        let own = own_direction(vantage);
+        let found = || case.observed.found.iter().filter_map(|found| Some((detector_of(found)?, found)));
+        let weighed: Vec<Weighed<'_, 'a>> =
+            found().filter(|(detector, _)| Some(detector.accused) != own).map(|(detector, found)| self.weigh(case, detector, found)).collect();
+        let wrong = found().filter(|(detector, _)| Some(detector.accused) == own).any(|(detector, found)| self.weigh(case, detector, found).claims());
         let best = weighed.iter().reduce(|best, other| if other.score > best.score { other } else { best });
         let benign = self.benign(case, vantage);
         let (verdict, score) = match best {
-            Some(best) if best.confidence >= CLAIM => (best.detector.verdict, best.score),
+            Some(best) if best.claims() => (best.detector.verdict, best.score),
             _ => (self.harmless(case, benign), best.map_or_else(|| self.rest_score(case, benign), |best| best.score)),
         };
         let claim = best.filter(|_| verdict.is_interference());
@@ -69,45 +100,65 @@ impl Judge<'_> {
             alternative: alternative(claim, benign),
             reset: foreign_reset(case, vantage),
         };
-        (judgement, weighed.iter().map(|finding| finding.row(case)).collect())
+        let check = Check { own_side: own.map(|_| wrong), local: case.stays_local().then_some(verdict.is_interference()) };
+        let target = weighed.iter().find_map(|finding| finding.control.target).or_else(|| self.target(case, false));
+        Judged { judgement, findings: weighed.iter().map(|finding| finding.row(case)).collect(), target, check }
     }
 
     /// The strongest item of each family, comparison, and innocent causes against them.
-    fn weigh<'c>(&self, case: &Case<'_>, detector: &'static Detector, found: &'c FoundNote) -> Weighed<'c> {
+    fn weigh<'c>(&self, case: &Case<'_>, detector: &'static Detector, found: &'c FoundNote) -> Weighed<'c, 'a> {
         let mut families: Vec<(Family, f64)> = Vec::new();
         let mut items: Vec<(&ItemNote, f64)> = Vec::new();
         for item in &found.items {
-            let (family, weight) = self.weights.of(&item.id);
-            items.push((item, weight));
-            match families.iter_mut().find(|(known, _)| *known == family) {
-                Some((_, strongest)) => *strongest = strongest.max(weight),
-                None => families.push((family, weight)),
+            let worth = self.weights.of(&item.id);
+            items.push((item, worth.weight));
+            match families.iter_mut().find(|(known, _)| *known == worth.family) {
+                Some((_, strongest)) => *strongest = strongest.max(worth.weight),
+                None => families.push((worth.family, worth.weight)),
             }
         }
-        let proven_here = families.iter().any(|(family, weight)| matches!(family, Family::Contradiction | Family::Timing) && *weight >= PROOF);
+        let any = |is: fn(&Worth) -> bool| found.items.iter().any(|item| is(&self.weights.of(&item.id)));
+        let (proven_here, contradiction) = (any(|worth| worth.proves), any(|worth| worth.decides));
         if !proven_here {
             families.retain(|(family, _)| *family != Family::Header); // real senders differ in these as well
-            items.iter_mut().filter(|(item, _)| self.weights.of(&item.id).0 == Family::Header).for_each(|(_, weight)| *weight = 0.0);
+            items.iter_mut().filter(|(item, _)| self.weights.of(&item.id).family == Family::Header).for_each(|(_, weight)| *weight = 0.0);
         }
-        let contradiction = families.iter().any(|(family, weight)| *family == Family::Contradiction && *weight >= 4.0);
         let failure = failure_by(detector.name, found.items.iter().map(|item| item.id.as_str()));
-        let mut comparison = self.knowledge.names.compare(case, failure, detector.accused);
-        if let Some(comparison) = comparison.as_mut().filter(|_| proven_here) {
-            comparison.weight = comparison.weight.max(0.0); // other names may be blocked as well
-        }
+        let control = self.control(case, failure, proven_here);
         let innocent = case.observed.benign.iter().any(|word| excuses(word, detector)) && !proven_here;
         let own_score = families.iter().map(|(_, weight)| weight).sum::<f64>() + if innocent { BENIGN_WEIGHT } else { 0.0 };
-        let ceiling = match (&comparison, contradiction) {
-            (Some(comparison), _) if comparison.weight > 0.0 => f64::INFINITY,
-            (_, true) => SCORE_MAX_CONTRADICTION,
-            _ => SCORE_MAX_ALONE,
-        };
+        let alone = if contradiction { SCORE_MAX_CONTRADICTION } else { SCORE_MAX_ALONE };
+        let ceiling = if control.weight > 0.0 { f64::INFINITY } else { alone };
         let decoys = case.fails(Gate::DesyncTool) && (!is_reset(detector) || detector.accused == Direction::ClientToServer);
         let gated = decoys || (!contradiction && (case.fails(Gate::Midstream) || case.fails(Gate::Oneway)));
         let ceiling = if gated { ceiling.min(-logit(self.prior) - f64::EPSILON.sqrt()) } else { ceiling };
-        let score = (own_score + comparison.as_ref().map_or(0.0, |comparison| comparison.weight)).min(ceiling);
-        let own_score = own_score.min(if contradiction { SCORE_MAX_CONTRADICTION } else { SCORE_MAX_ALONE });
-        Weighed { detector, items, comparison, own_score, score, confidence: self.confidence(score) }
+        let score = (own_score + control.weight).min(ceiling);
+        Weighed { detector, items, control, own_score: own_score.min(alone), score, confidence: self.confidence(score) }
+    }
+
+    /// What other flows say: those around this one, and matched controls of its target.
+    fn control(&self, case: &Case<'_>, failure: Failure, proven_here: bool) -> Control<'a> {
+        let near = self.knowledge.near.get(&case.flow_id).filter(|near| near.tells());
+        let by_near = near.map_or(0.0, |near| near.weight(failure));
+        let target = self.target(case, failure == Failure::Connect);
+        let by_target = match target {
+            Some(finding) if finding.holds => WEIGHT_MAX,
+            Some(finding) if finding.is_refuted && near.is_none_or(|near| near.alive == Alive::NotSeen) => WEIGHT_MIN,
+            _ => 0.0,
+        };
+        let weight = match by_target {
+            0.0 => by_near,
+            against if against < 0.0 => by_near.min(against),
+            for_it => by_near.max(for_it),
+        };
+        let weight = if proven_here { weight.max(0.0) } else { weight }; // controls may be blocked as well
+        Control { near, by_near, target, by_target, weight }
+    }
+
+    /// What comparison says of the flow's target.
+    fn target(&self, case: &Case<'_>, connects: bool) -> Option<&'a Finding> {
+        let name = if connects { NONE } else { attempts::name(case).map_or(NONE, |name| attempts::key(&*name)) };
+        self.knowledge.finding(&Target { network: attempts::key(case.network()), endpoint: attempts::endpoint(case), name, connects })
     }
 
     fn confidence(&self, score: f64) -> f64 {
@@ -138,39 +189,34 @@ impl Judge<'_> {
     }
 }
 
-impl Weighed<'_> {
+impl Weighed<'_, '_> {
+    /// Whether it would be a verdict.
+    fn claims(&self) -> bool {
+        self.confidence >= CLAIM
+    }
+
     fn certainty(&self) -> Certainty {
-        if self.confidence < CLAIM {
-            return Certainty::Suspicion;
+        match self.control.target.filter(|finding| finding.holds) {
+            _ if !self.claims() => Certainty::Suspicion,
+            Some(finding) if finding.contradicted >= CONFIRMING => Certainty::Confirmed,
+            Some(_) => Certainty::Likely,
+            None => Certainty::Anomaly,
         }
-        let controlled = |comparison: &Comparison| {
-            comparison.weight > 0.0 && comparison.failed_buckets >= BUCKETS_MIN && comparison.answered_buckets >= BUCKETS_MIN
-        };
-        if self.comparison.as_ref().is_some_and(controlled) { Certainty::Likely } else { Certainty::Anomaly }
     }
 
     fn sentences(&self, case: &Case<'_>) -> Vec<String> {
-        let compared = self.comparison.as_ref().map(|comparison| {
-            let alive = match comparison.alive {
-                Alive::Meanwhile => "; the silent machine took part in another connection meanwhile",
-                Alive::BeforeAndAfter => "; the silent machine took part in other connections shortly before and after",
-                Alive::NotSeen => "",
-            };
-            let (own, others) = if case.name().is_some() { ("this name", "other names") } else { ("connections without a name", "those with one") };
-            let follows = comparison.follows.map_or(String::new(), |since| {
-                format!("; {:.0} s before the same client had failed there in the same way under another name", since as f64 / 1e6)
-            });
-            format!(
-                "within 5 min on the same server: {own} failed {} of {} times, {others} {} of {}{alive}{follows}",
-                comparison.failed, comparison.tried, comparison.others_failed, comparison.others_tried
-            )
-        });
-        self.items.iter().map(|(item, _)| item.says.clone()).chain(compared).collect()
+        let items = self.items.iter().map(|(item, _)| item.seen.says.clone());
+        items.chain(self.control.near.map(|near| around(case, near))).chain(self.control.target.and_then(controls)).collect()
+    }
+
+    /// Ids and weights of what comparison gives.
+    fn compared(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let near = self.control.near.map(|_| ("other_names", self.control.by_near));
+        near.into_iter().chain((self.control.by_target != 0.0).then_some(("matched_controls", self.control.by_target)))
     }
 
     fn row(&self, case: &Case<'_>) -> FindingRow {
-        let packets = || self.items.iter().flat_map(|(item, _)| &item.packets);
-        let compared = self.comparison.as_ref().map(|comparison| comparison.weight);
+        let packets = || self.items.iter().flat_map(|(item, _)| &item.seen.packets);
         FindingRow {
             source: case.source.into(),
             flow_id: case.flow_id,
@@ -180,8 +226,8 @@ impl Weighed<'_> {
             score: self.score,
             confidence: self.confidence,
             certainty: self.certainty(),
-            items: self.items.iter().map(|(item, _)| item.id.clone()).chain(compared.map(|_| "other_names".into())).collect(),
-            item_scores: self.items.iter().map(|(_, weight)| *weight).chain(compared).collect(),
+            items: self.items.iter().map(|(item, _)| item.id.clone()).chain(self.compared().map(|(id, _)| id.into())).collect(),
+            item_scores: self.items.iter().map(|(_, weight)| *weight).chain(self.compared().map(|(_, weight)| weight)).collect(),
             packets: packets().map(|(_, number)| *number).collect(),
             packet_captures: packets().map(|(capture, _)| capture.to_string()).collect(),
             time: Timestamp(self.items.iter().map(|(item, _)| item.time).min().unwrap_or(case.start).saturating_mul(1_000)),
@@ -194,21 +240,42 @@ fn logit(probability: f64) -> f64 {
     (probability / (1.0 - probability)).ln()
 }
 
-fn detector_of(found: &FoundNote) -> Option<&'static Detector> {
-    DETECTORS.iter().find(|detector| detector.name == found.detector)
-}
-
 fn is_reset(detector: &Detector) -> bool {
     detector.verdict == Verdict::RstInjection
 }
 
-/// The direction of the packets that the capture's own side sent: nothing can have been done to them yet.
-fn own_direction(vantage: Vantage) -> Option<Direction> {
-    match vantage {
-        Vantage::Client => Some(Direction::ClientToServer),
-        Vantage::Server => Some(Direction::ServerToClient),
-        Vantage::Transit | Vantage::Unknown => None,
-    }
+/// What the flows around it tell, in words.
+fn around(case: &Case<'_>, near: &Near) -> String {
+    let alive = match near.alive {
+        Alive::Meanwhile => "; the silent machine took part in another connection meanwhile",
+        Alive::BeforeAndAfter => "; the silent machine took part in other connections shortly before and after",
+        Alive::NotSeen => "",
+    };
+    let (own, others) = if case.name().is_some() { ("this name", "other names") } else { ("connections without a name", "those with one") };
+    let follows = near.follows.map_or(String::new(), |since| {
+        format!("; {:.0} s before the same client had failed there in the same way under another name", since as f64 / 1e6)
+    });
+    let elsewhere = match near {
+        near if near.is_cut_off() => "; meanwhile this client got through nowhere else either",
+        Near { elsewhere_lived: 1.., .. } => "; meanwhile other servers answered this client",
+        _ => "",
+    };
+    let Near { failed, tried, others_failed, others_tried, .. } = near;
+    format!(
+        "within 5 min on the same server: {own} failed {failed} of {tried} times, {others} {others_failed} of {others_tried}{alive}{follows}{elsewhere}"
+    )
+}
+
+/// What matched controls tell, in words; none where they do not tell.
+fn controls(finding: &Finding) -> Option<String> {
+    let (set, q_value) = (finding.control?, finding.q_value?);
+    let Finding { failures, buckets, control_failures, control_buckets, .. } = finding;
+    let shared = set.meaning().split(':').next().unwrap_or_default();
+    (finding.holds || finding.is_refuted).then(|| {
+        format!(
+            "matched controls ({shared}): this target failed in {failures} of {buckets} buckets, they in {control_failures} of {control_buckets} (q = {q_value:.1e})"
+        )
+    })
 }
 
 /// The first reset that the capture's own side did not send.
@@ -240,13 +307,13 @@ fn excuses(word: &str, detector: &Detector) -> bool {
 }
 
 /// The mechanism of the strongest item.
-fn own_mechanism(finding: &Weighed<'_>) -> Mechanism {
+fn own_mechanism(finding: &Weighed<'_, '_>) -> Mechanism {
     let strongest = finding.items.iter().reduce(|best, other| if other.1 > best.1 { other } else { best });
     strongest.and_then(|(item, _)| Mechanism::from_word(&item.mechanism)).unwrap_or(Mechanism::RstFromServerSide)
 }
 
-fn mechanism(best: &Weighed<'_>, all: &[Weighed<'_>]) -> Mechanism {
-    let resets = all.iter().filter(|finding| is_reset(finding.detector) && finding.confidence >= CLAIM).count();
+fn mechanism(best: &Weighed<'_, '_>, all: &[Weighed<'_, '_>]) -> Mechanism {
+    let resets = all.iter().filter(|finding| is_reset(finding.detector) && finding.claims()).count();
     if is_reset(best.detector) && resets > 1 { Mechanism::RstBothSides } else { own_mechanism(best) }
 }
 
@@ -257,18 +324,17 @@ fn drop_direction(case: &Case<'_>) -> Way {
 }
 
 /// Others on the same server fared otherwise: the name did it, or its being without one.
-fn trigger(case: &Case<'_>, claim: &Weighed<'_>) -> Trigger {
+fn trigger(case: &Case<'_>, claim: &Weighed<'_, '_>) -> Trigger {
     let nameless = if claim.detector.verdict == Verdict::ProtocolBlock { Trigger::Protocol } else { Trigger::Undetermined };
-    match &claim.comparison {
-        Some(comparison) if comparison.by_names >= TRIGGER_WEIGHT && comparison.others_tried > 0 => {
-            case.name().map_or(nameless, |(_, trigger)| trigger)
-        }
+    let by_controls = claim.control.target.and_then(|finding| finding.trigger);
+    by_controls.unwrap_or(match claim.control.near {
+        Some(near) if near.by_names >= TRIGGER_WEIGHT && near.others_tried > 0 => case.name().map_or(nameless, |(_, trigger)| trigger),
         _ => Trigger::Undetermined,
-    }
+    })
 }
 
 /// The innocent reading of the strongest item, or the innocent cause that was proven.
-fn alternative(claim: Option<&Weighed<'_>>, benign: Option<Benign>) -> Option<String> {
+fn alternative(claim: Option<&Weighed<'_, '_>>, benign: Option<Benign>) -> Option<String> {
     match claim {
         Some(claim) => claim.items.first().map(|(item, _)| item.unless.clone()),
         None => benign.map(|cause| format!("{}: {}", cause.word(), cause.meaning())),
@@ -276,7 +342,7 @@ fn alternative(claim: Option<&Weighed<'_>>, benign: Option<Benign>) -> Option<St
 }
 
 /// What the user got.
-fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_>>, is_unreachable: bool) -> Outcome {
+fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_, '_>>, is_unreachable: bool) -> Outcome {
     let broken = claim.is_some() || is_unreachable;
     if case.transport != Transport::Tcp {
         return match (case.exchanged, case.answer_owed) {

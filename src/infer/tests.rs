@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::rows::{FindingRow, FoundNote, ItemNote, Judgement};
+use crate::model::rows::{FindingRow, FoundNote, ItemNote, Judgement, SeenItem};
 
 const PRIOR: f64 = 0.05;
 const SECOND: i64 = 1_000_000;
@@ -15,6 +15,7 @@ fn answered(start: i64, name: &'static str) -> Case<'static> {
     Case {
         source: "capture",
         flow_id: start,
+        client_network: None,
         client_ip: "192.0.2.1",
         server_ip: "198.51.100.1",
         server_port: 443,
@@ -23,6 +24,7 @@ fn answered(start: i64, name: &'static str) -> Case<'static> {
         http_host: None,
         c2s_hops: None,
         s2c_hops: None,
+        icmp_error: false,
         start,
         tcp_state: Some(TcpState::Sf),
         handshake: true,
@@ -45,9 +47,9 @@ fn found(detector: &str, items: &[&str]) -> FoundNote {
         id: id.to_string(),
         mechanism: Mechanism::RstFromServerSide.word().into(),
         time: 0,
-        packets: vec![("capture".into(), 5)],
-        says: format!("packet 5: {id}"),
         unless: format!("what else looks like {id}"),
+        packets: 1,
+        seen: SeenItem { packets: vec![("capture".into(), 5)], says: format!("packet 5: {id}") },
     };
     FoundNote { detector: detector.into(), items: items.iter().map(item).collect() }
 }
@@ -86,17 +88,28 @@ fn unanswered(start: i64, name: &'static str) -> Case<'static> {
     silent(start, name, PayloadFate::AckedThenSilent, "hello_acked_then_silent")
 }
 
+fn weights() -> Weights {
+    Weights::built_in().expect("the built-in weights are right")
+}
+
 fn known(cases: &[Case<'_>]) -> Knowledge {
     let mut knowledge = Knowledge::default();
     cases.iter().for_each(|case| knowledge.note(case));
-    cases.iter().for_each(|case| knowledge.learn(case));
+    let attempts: Vec<Attempt> = cases.iter().filter_map(|case| knowledge.attempt(case, &weights())).collect();
+    let groups = |key: fn(&Attempt) -> i64| {
+        let mut groups: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
+        attempts.iter().for_each(|attempt| groups.entry(key(attempt)).or_default().push(*attempt));
+        groups.into_values().collect::<Vec<_>>()
+    };
+    groups(|attempt| attempt.server).iter().for_each(|some| knowledge.at_server(some));
+    groups(|attempt| attempt.client).iter().for_each(|some| knowledge.at_client(some));
     knowledge.settle();
     knowledge
 }
 
 fn judge_at(prior: f64, cases: &[Case<'_>]) -> (Judgement, Vec<FindingRow>) {
-    let weights = Weights::built_in().expect("the built-in weights are right");
-    Judge { knowledge: &known(cases), weights: &weights, prior }.judge(&cases[0])
+    let Judged { judgement, findings, .. } = Judge { knowledge: &known(cases), weights: &weights(), prior }.judge(&cases[0]);
+    (judgement, findings)
 }
 
 /// The first case, judged by what all of them told.
@@ -181,11 +194,18 @@ fn a_hello_unacked_without_any_sign_of_life_met_a_dead_server() {
 }
 
 #[test]
-fn another_machine_that_lives_says_nothing_of_this_one() {
-    let other = Case { server_ip: "198.51.100.2", ..answered(10 * SECOND, NAME) };
-    assert_eq!(judge(&[unacked(0, NAME), other]).verdict, Verdict::Unreachable);
-    let elsewhere = Case { source: "another capture", ..answered(10 * SECOND, NAME) };
-    assert_eq!(judge(&[unacked(0, NAME), elsewhere]).verdict, Verdict::Unreachable);
+fn another_machine_that_lives_shows_that_the_client_was_not_cut_off() {
+    let elsewhere =
+        |start, case: Case<'static>| Case { server_ip: "198.51.100.2", start, waited: Some((start + 41_000, start + 30 * SECOND)), ..case };
+    let lived = elsewhere(10 * SECOND, answered(10 * SECOND, "www.example.org"));
+    let judgement = judge(&[unacked(0, NAME), lived]);
+    assert_eq!((judgement.verdict, judgement.certainty), (Verdict::SniDrop, Some(Certainty::Anomaly)));
+    assert!(judgement.confidence < 0.7, "the server may have died");
+    let dead = Case { handshake: false, syn_rtt_ms: None, ack_rtt_ms: None, ..unacked(10 * SECOND, "www.example.org") };
+    let judgement = judge(&[unacked(0, NAME), elsewhere(10 * SECOND, dead)]);
+    assert!(judgement.verdict == Verdict::Unreachable && judgement.confidence < PRIOR, "everything died");
+    let another = Case { source: "another capture", ..answered(10 * SECOND, NAME) };
+    assert_eq!(judge(&[unacked(0, NAME), another]).verdict, Verdict::Unreachable);
 }
 
 #[test]
@@ -201,8 +221,12 @@ fn a_name_that_fails_again_and_again_where_others_are_answered_is_blocked() {
     let judgement = judge(&[own, others].concat());
     assert_eq!((judgement.verdict, judgement.trigger), (Verdict::SniDrop, Some(Trigger::Sni)));
     assert_eq!(judgement.certainty, Some(Certainty::Likely));
-    let compared = judgement.evidence.last().expect("comparison");
-    assert!(compared.starts_with("within 5 min on the same server: this name failed 5 of 5 times, other names 0 of 5;"), "{compared}");
+    let [_, around, controls] = &judgement.evidence[..] else { panic!("{:?}", judgement.evidence) };
+    assert!(around.starts_with("within 5 min on the same server: this name failed 5 of 5 times, other names 0 of 5;"), "{around}");
+    assert!(
+        controls.starts_with("matched controls (the same server and port, other names): this target failed in 5 of 5 buckets, they in 0 of 5"),
+        "{controls}"
+    );
 }
 
 /// A connection of another protocol, without a name, whose first payload nobody acknowledged.
@@ -355,9 +379,10 @@ fn logistic(score: f64, prior: f64) -> f64 {
 fn of_a_family_only_the_strongest_counts_and_families_add_up() {
     let score = |items: &[&str]| judge(&[reset(0, NAME, "reset_from_server_side", items)]).score;
     let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
-    assert!(near(score(&["rst_too_early"]), 3.0));
-    assert!(near(score(&["rst_too_early", "rst_instead_of_answer"]), 3.0), "both are of timing");
-    assert!(near(score(&["rst_instead_of_answer", "rst_form"]), 2.7));
+    let worth = |item: &str| weights().of(item).weight;
+    assert!(near(score(&["rst_too_early"]), worth("rst_too_early")));
+    assert!(near(score(&["rst_too_early", "rst_instead_of_answer"]), worth("rst_too_early")), "both are of timing");
+    assert!(near(score(&["rst_instead_of_answer", "rst_form"]), worth("rst_instead_of_answer") + worth("rst_form")));
     assert!(near(score(&["an_item_without_a_weight"]), 0.0));
 }
 
@@ -369,15 +394,13 @@ fn one_flow_proves_only_so_much() {
 }
 
 #[test]
-fn every_item_of_the_detectors_has_its_weight() {
-    let weights = Weights::built_in().expect("the built-in weights are right");
-    let items = ["data_after_rst", "syn_ack_after_rst", "ack_after_rst", "rst_seq_change", "rst_behind_data", "rst_ahead", "rst_too_early"];
-    let more = ["rst_before_any_answer", "rst_form", "rst_instead_of_answer", "hello_unacked", "hello_acked_then_silent", "cut_after_answer"];
-    let rest = ["transfer_froze", "rst_repeated", "rst_ack_change", "rst_odd_header", "rst_timestamp", "rst_other_hops", "rst_off_counter"];
-    let words = ["first_payload_unacked", "request_unacked", "first_payload_acked_then_silent", "request_acked_then_silent", "initial_unanswered"];
-    for item in items.iter().chain(&more).chain(&rest).chain(&words) {
-        assert!(weights.of(item).1 > 0.0, "{item}");
-    }
+fn what_decides_proves_and_what_proves_weighs() {
+    let named =
+        |is: fn(&weights::Worth) -> bool| weights().items().filter(|(_, worth)| is(worth)).map(|(item, _)| item.to_string()).collect::<Vec<_>>();
+    assert_eq!(named(|worth| worth.decides), ["data_after_rst", "rst_seq_change", "syn_ack_after_rst"]);
+    assert_eq!(named(|worth| worth.decides && !worth.proves), [""; 0]);
+    assert_eq!(named(|worth| worth.proves && worth.weight < 2.0), [""; 0]);
+    assert_eq!(named(|worth| worth.proves && worth.family == Family::Stage), [""; 0], "a silence has no sender");
 }
 
 proptest! {
@@ -403,7 +426,7 @@ proptest! {
         let mut turned = cases.clone();
         turned.rotate_left(turn);
         let weights = Weights::built_in().expect("the built-in weights are right");
-        let judged = |cases: &[Case<'_>], case| Judge { knowledge: &known(cases), weights: &weights, prior: PRIOR }.judge(case).0;
+        let judged = |cases: &[Case<'_>], case| Judge { knowledge: &known(cases), weights: &weights, prior: PRIOR }.judge(case).judgement;
         let (one, other) = (judged(&cases, &cases[0]), judged(&turned, &cases[0]));
         prop_assert_eq!((one.verdict, one.evidence), (other.verdict, other.evidence));
         prop_assert_eq!(one.score, other.score);

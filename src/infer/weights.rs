@@ -20,7 +20,20 @@ pub enum WeightsError {
 #[derive(Clone, Debug)]
 pub struct Weights {
     pub version: String,
-    items: BTreeMap<String, (Family, f64)>,
+    /// A hash of the file.
+    pub fingerprint: String,
+    items: BTreeMap<String, Worth>,
+}
+
+/// What one item is worth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Worth {
+    pub family: Family,
+    pub weight: f64,
+    /// It proves by itself that the packet is not the claimed sender's.
+    pub proves: bool,
+    /// So strongly that it needs no comparison.
+    pub decides: bool,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +50,10 @@ struct File {
 struct Entry {
     family: String,
     weight: f64,
+    #[serde(default)]
+    proves: bool,
+    #[serde(default)]
+    decides: bool,
     #[serde(rename = "source")]
     _source: String,
 }
@@ -49,14 +66,20 @@ impl Weights {
     pub fn parse(text: &str) -> Result<Self, WeightsError> {
         let File { version, item, .. } = toml::from_str(text)?;
         let weigh = |(id, entry): (String, Entry)| match Family::from_word(&entry.family) {
-            Some(family) => Ok((id, (family, entry.weight))),
+            Some(family) => Ok((id, Worth { family, weight: entry.weight, proves: entry.proves, decides: entry.decides })),
             None => Err(WeightsError::Family { item: id, family: entry.family }),
         };
-        Ok(Self { version, items: item.into_iter().map(weigh).collect::<Result<_, _>>()? })
+        let fingerprint = blake3::hash(text.as_bytes()).to_hex()[..16].into();
+        Ok(Self { version, fingerprint, items: item.into_iter().map(weigh).collect::<Result<_, _>>()? })
+    }
+
+    #[cfg(test)]
+    pub fn items(&self) -> impl Iterator<Item = (&str, &Worth)> {
+        self.items.iter().map(|(item, worth)| (item.as_str(), worth))
     }
 
     /// An item without a weight says nothing.
-    pub fn of(&self, item: &str) -> (Family, f64) {
-        self.items.get(item).copied().unwrap_or((Family::Form, 0.0))
+    pub fn of(&self, item: &str) -> Worth {
+        self.items.get(item).copied().unwrap_or(Worth { family: Family::Form, weight: 0.0, proves: false, decides: false })
     }
 }

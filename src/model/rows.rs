@@ -465,10 +465,11 @@ pub struct Notes {
     pub exchanged: bool,
     /// Whether an answer was owed and enough tries and time were given for it.
     pub answer_owed: bool,
-    /// When the request was sent and until when its answer was waited for, in microseconds: where it was sent again, until the last time.
-    pub waited: Option<(i64, i64)>,
-    /// [`Observed`] as JSON, where there is anything in it.
+    /// When the request was sent and until when its answer was waited for: where it was sent again, until the last time.
+    pub waited: Option<(Timestamp, Timestamp)>,
+    /// [`Observed`] as JSON, where there is anything in it; and its packets and sentences ([`Seen`]), where there are any.
     pub observed: Option<String>,
+    pub seen: Option<String>,
     /// The id in an ECH extension.
     pub ech_config: Option<i32>,
     /// QUIC's connection id that the server chose, hexadecimal.
@@ -506,10 +507,43 @@ pub struct ItemNote {
     pub mechanism: String,
     /// Microseconds.
     pub time: i64,
-    /// File (its path) and number.
+    pub unless: String,
+    /// How many packets show it.
+    pub packets: usize,
+    /// The packets themselves, and the sentence that names them: they stand apart, since they depend on how a capture was cut into files.
+    #[serde(skip)]
+    pub seen: SeenItem,
+}
+
+/// The packets that show an item, by file (its path) and number, and the sentence that names them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SeenItem {
     pub packets: Vec<(Arc<str>, i64)>,
     pub says: String,
-    pub unless: String,
+}
+
+/// What one detector saw, in the order of its items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub detector: String,
+    pub items: Vec<SeenItem>,
+}
+
+impl Observed {
+    /// The packets and sentences of all items.
+    pub fn seen(&self) -> Vec<Seen> {
+        let of = |found: &FoundNote| Seen { detector: found.detector.clone(), items: found.items.iter().map(|item| item.seen.clone()).collect() };
+        self.found.iter().map(of).collect()
+    }
+
+    /// Puts packets and sentences back.
+    pub fn see(&mut self, seen: Vec<Seen>) {
+        for one in seen {
+            if let Some(found) = self.found.iter_mut().find(|found| found.detector == one.detector) {
+                found.items.iter_mut().zip(one.items).for_each(|(item, seen)| item.seen = seen);
+            }
+        }
+    }
 }
 
 /// What is concluded for one flow.
@@ -548,6 +582,60 @@ pub struct FindingRow {
     pub packet_captures: Vec<String>,
     pub time: Timestamp,
     pub evidence: Vec<String>,
+}
+
+/// One matched comparison: how often a target failed beside controls that share all but one thing with it.
+#[derive(Clone, Debug)]
+pub struct ContrastRow {
+    pub client_network: String,
+    pub server_ip: String,
+    pub server_port: i32,
+    pub transport: Transport,
+    /// None: the flows have no name, or no connection came about.
+    pub host: Option<String>,
+    pub set: ContrastSet,
+    pub buckets: i64,
+    pub failures: i64,
+    pub control_buckets: i64,
+    pub control_failures: i64,
+    pub risk_difference: f64,
+    pub risk_difference_low: f64,
+    pub risk_difference_high: f64,
+    pub p_value: f64,
+    pub q_value: f64,
+    pub clients: i64,
+    pub strata: i64,
+    pub left_out_residual: i64,
+    pub left_out_quality: i64,
+    pub changed_at: Option<Timestamp>,
+}
+
+/// What became of all flows to one host at one server from one client network.
+#[derive(Clone, Debug)]
+pub struct TargetRow {
+    pub service: Option<String>,
+    pub host: Option<String>,
+    pub server_ip: Option<String>,
+    pub transport: Option<Transport>,
+    pub client_network: Option<String>,
+    pub attempts: i64,
+    pub worked: i64,
+    pub interfered: i64,
+    pub unreachable: i64,
+    pub unknown: i64,
+    pub unknown_why: Vec<String>,
+    pub buckets: i64,
+    pub blocked_buckets: i64,
+    pub block_rate: Option<f64>,
+    pub block_rate_interval: Option<(f64, f64)>,
+    pub verdict: Verdict,
+    pub trigger: Option<Trigger>,
+    pub control: Option<ContrastSet>,
+    pub p_value: Option<f64>,
+    pub q_value: Option<f64>,
+    /// Starts of the first and the last flow.
+    pub seen: Option<(Timestamp, Timestamp)>,
+    pub changed_at: Option<Timestamp>,
 }
 
 /// One file that was read.

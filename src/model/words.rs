@@ -427,6 +427,18 @@ words! {
 }
 
 words! {
+    /// Matched sets of flows: what the controls of a comparison share with its target, and what not.
+    ContrastSet {
+        OtherNames = "A": "the same server and port, other names: is it the name?",
+        OtherServers = "B": "the same name at servers of other blocks (IPv4: /24, IPv6: /48): is it the address?",
+        OtherNetworks = "C": "the same server, port and name from other client networks: is it the path?",
+        SameClient = "D": "the same client at other servers under other names: is it the client?",
+        BeforeAndAfter = "E": "the same target earlier or later: since when?",
+        OtherPorts = "F": "the same server at other ports or over another transport: is it the port?",
+    }
+}
+
+words! {
     /// A layer that carries packets of others; VLAN tags are none, they have a column of their own.
     TunnelKind {
         Ipip = "ipip": "IPv4 in IPv4 (RFC 2003)",
@@ -484,6 +496,7 @@ mod tests {
         holds::<AppProtocol>();
         holds::<Ech>();
         holds::<Fate>();
+        holds::<ContrastSet>();
     }
 
     #[test]

@@ -1,31 +1,21 @@
-//! The last step: every flow is judged as the runs are merged, the tables are written, and the result is put in place.
+//! The end of a run over captures: flows are named, judged and written, and the result is put in place.
 
-use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::HashSet;
 
-use arrow::array::RecordBatch;
-
-use rayon::prelude::*;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::capture::Inventory;
-use crate::infer::{Answers, Judge};
-use crate::model::rows::{CaptureRow, FindingRow, FlowRow, Judgement};
-use crate::table::{
-    CAPTURES, Cases, Column, DNS, FINDINGS, FLOWS, JUDGED_RESET, JUDGEMENT, Output, RESETS, RunTables, SCHEMA_VERSION, Spool, TableError, added,
-    batch, from_spool, learn_answers,
-};
+use crate::infer::Answers;
+use crate::model::rows::CaptureRow;
+use crate::table::{CAPTURES, Column, DNS, Output, RESETS, RunTables, Spool, TableError, from_spool, learn_answers};
 
-use super::runs::Runs;
-use super::sink::{Ended, Learnt, Sink};
+use super::conclude::{Judging, merge};
+use super::sink::{Ended, Sink};
 use super::summary::Summary;
 use super::{RunError, Settings};
 
 /// What a run writes, in the order in which people look at it.
-pub const TABLES: [&str; 5] = ["flows", "findings", "resets", "dns", "captures"];
-
-const FINDINGS_KEY: &[&str] = &["time", "flow_id", "detector"];
+pub const TABLES: [&str; 7] = ["flows", "findings", "resets", "dns", "contrasts", "targets", "captures"];
 
 pub fn finish(
     settings: &Settings,
@@ -41,156 +31,52 @@ pub fn finish(
         let damaged = captures.iter().filter_map(|capture| capture.error.clone());
         return Err(RunError::NothingRead { refused: refused.into_iter().chain(damaged).collect() });
     }
-    let tables = Tables::new(settings, &output, run_id(settings, &learnt));
-    let folder = flows.folder().to_path_buf();
-    tables.dns(dns, &mut learnt.naming.answers)?;
-    tables.merge("resets", RESETS, resets)?;
+    let judging = Judging {
+        weights: &settings.weights,
+        prior: settings.prior,
+        catalog: settings.catalog.date.to_string(),
+        given: settings.given.clone(),
+        splt: settings.splt,
+    };
+    let tables = judging.tables(&output, judging.run_id(learnt.census));
+    write_dns(&tables, dns, &mut learnt.naming.answers)?;
+    merge(&tables, "resets", RESETS, resets)?;
     learnt.name(&flows, &settings.catalog)?;
-    learnt.compare(&flows)?;
     let mut summary = Summary::new(inventory, refused, &captures, &learnt);
-    summary.run_id = tables.0.run_id.clone();
-    let mut last = LastStep::new(settings, &tables, &learnt, &folder);
-    last.flows(flows, &mut summary)?;
-    last.findings()?;
-    tables.captures(&captures)?;
-    let run = run_json(settings, &summary, &captures, inventory);
+    summary.run_id = tables.run_id.clone();
+    judging.conclude(flows, learnt.knowledge, &tables, &mut summary)?;
+    tables.write("captures", CAPTURES, &captures)?;
+    let run = run_json(settings, &judging, &summary, &captures, inventory);
     summary.output = settings.output.display().to_string();
     output.commit(&TABLES.map(|table| format!("{table}.parquet")), &run)?;
     Ok(summary)
 }
 
-/// Writes tables of one run.
-struct Tables<'a>(RunTables<'a>);
-
-impl<'a> Tables<'a> {
-    fn new(settings: &Settings, output: &'a Output, run_id: String) -> Self {
-        let metadata = HashMap::from([
-            ("tamperscope.prior".into(), settings.prior.to_string()),
-            ("tamperscope.weights".into(), settings.weights.version.clone()),
-            ("tamperscope.catalog".into(), settings.catalog.date.to_string()),
-        ]);
-        Self(RunTables::new(output, run_id, metadata))
-    }
-
-    /// Transactions of DNS, which tell their clients names on the way.
-    fn dns(&self, runs: Spool, answers: &mut Answers) -> Result<(), TableError> {
-        let mut writer = self.0.writer("dns", DNS.iter().map(Column::field))?;
-        runs.merge(|rows| {
-            learn_answers(&rows, answers);
-            writer.write_columns(self.0.with_run_id(from_spool(DNS, rows.columns())))
-        })?;
-        writer.finish()
-    }
-
-    /// A table whose rows say all that is known.
-    fn merge<R>(&self, table: &'static str, columns: &'static [Column<R>], runs: Spool) -> Result<(), TableError> {
-        let mut writer = self.0.writer(table, columns.iter().map(Column::field))?;
-        runs.merge(|rows| writer.write_columns(self.0.with_run_id(from_spool(columns, rows.columns()))))?;
-        writer.finish()
-    }
-
-    fn captures(&self, captures: &[CaptureRow]) -> Result<(), TableError> {
-        self.0.write("captures", CAPTURES, captures)
-    }
-}
-
-/// Judges flows and writes what came of it.
-struct LastStep<'a> {
-    tables: &'a Tables<'a>,
-    judge: Judge<'a>,
-    /// The columns behind the judgement, list by list.
-    added: Vec<&'static [Column<FlowRow>]>,
-    found: Runs<FindingRow>,
-}
-
-impl<'a> LastStep<'a> {
-    fn new(settings: &'a Settings, tables: &'a Tables<'a>, learnt: &'a Learnt, folder: &Path) -> Self {
-        Self {
-            tables,
-            judge: Judge { knowledge: &learnt.knowledge, weights: &settings.weights, prior: settings.prior },
-            added: added(settings.splt > 0).collect(),
-            found: Runs::new("findings", folder, &[FINDINGS], FINDINGS_KEY, findings_in_order),
-        }
-    }
-
-    /// Merges the runs of `flows`, judges each row, and writes the table.
-    fn flows(&mut self, runs: Spool, summary: &mut Summary) -> Result<(), TableError> {
-        let added = self.added.iter().copied().flatten().map(Column::field);
-        let judged = |columns: &'static [Column<Judgement>]| columns.iter().map(Column::field);
-        let fields = FLOWS.iter().map(Column::field).chain(judged(JUDGEMENT)).chain(added).chain(judged(JUDGED_RESET));
-        let mut writer = self.tables.0.writer("flows", fields)?;
-        runs.merge(|rows| {
-            let judged = self.judge_all(&rows);
-            let (judgements, findings): (Vec<Judgement>, Vec<Vec<FindingRow>>) = judged.into_iter().unzip();
-            summary.count(&rows, &judgements);
-            self.found.add(findings.into_iter().flatten().collect())?;
-            let (first, mut rest) = rows.columns().split_at(FLOWS.len());
-            let mut columns = [from_spool(FLOWS, first), batch(JUDGEMENT, &judgements)].concat();
-            for list in &self.added {
-                columns.extend(from_spool(list, rest));
-                rest = &rest[list.len()..];
-            }
-            columns.extend(batch(JUDGED_RESET, &judgements));
-            writer.write_columns(self.tables.0.with_run_id(columns))
-        })?;
-        writer.finish()
-    }
-
-    fn judge_all(&self, rows: &RecordBatch) -> Vec<(Judgement, Vec<FindingRow>)> {
-        let Some(cases) = Cases::new(rows) else { return Vec::new() };
-        (0..rows.num_rows()).into_par_iter().map(|row| self.judge.judge(&cases.get(row))).collect()
-    }
-
-    /// The last table: nothing is found any more.
-    fn findings(self) -> Result<(), TableError> {
-        self.tables.merge("findings", FINDINGS, self.found.finish()?)
-    }
-}
-
-fn findings_in_order(one: &FindingRow, other: &FindingRow) -> Ordering {
-    let key = |row: &FindingRow| (row.time.as_micros(), row.flow_id);
-    key(one).cmp(&key(other)).then_with(|| one.detector.cmp(&other.detector))
-}
-
-/// The same for the same flows and settings, whatever files the packets came in.
-fn run_id(settings: &Settings, learnt: &Learnt) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(env!("CARGO_PKG_VERSION").as_bytes())
-        .update(settings.weights.version.as_bytes())
-        .update(settings.catalog.date.to_string().as_bytes());
-    hasher.update(&settings.prior.to_be_bytes()).update(&learnt.flows.to_be_bytes()).update(&learnt.fingerprint.to_be_bytes());
-    if settings.splt > 0 {
-        hasher.update(&[settings.splt]);
-    }
-    hasher.update(settings.given.as_bytes());
-    hasher.finalize().to_hex()[..16].to_string()
+/// Transactions of DNS, which tell their clients names on the way.
+fn write_dns(tables: &RunTables<'_>, runs: Spool, answers: &mut Answers) -> Result<(), TableError> {
+    let mut writer = tables.writer("dns", DNS.iter().map(Column::field))?;
+    runs.merge(|rows| {
+        learn_answers(&rows, answers);
+        writer.write_columns(tables.with_run_id(from_spool(DNS, rows.columns())))
+    })?;
+    writer.finish()
 }
 
 /// The sign of completeness, and what was read under which settings.
-fn run_json(settings: &Settings, summary: &Summary, captures: &[CaptureRow], inventory: &Inventory) -> String {
+fn run_json(settings: &Settings, judging: &Judging<'_>, summary: &Summary, captures: &[CaptureRow], inventory: &Inventory) -> String {
     let sources: HashSet<&str> = captures.iter().map(|capture| &*capture.source).collect();
-    let run = json!({
-        "tamperscope": env!("CARGO_PKG_VERSION"),
-        "schema_version": SCHEMA_VERSION,
-        "run_id": summary.run_id,
-        "prior": settings.prior,
-        "splt": settings.splt,
-        "weights": settings.weights.version,
-        "catalog": settings.catalog.date,
-        "given": settings.given,
-        "tables": TABLES,
-        "sources": sources.len(),
-        "files": captures.len(),
-        "files_skipped": inventory.skipped,
-        "files_refused": summary.refused,
-        "files_damaged": summary.damaged,
-        "warnings": summary.warnings,
-        "packets": summary.packets,
-        "flows": summary.flows,
-        "flows_evicted": summary.evicted,
-        "max_memory": settings.max_memory,
-        "verdicts": summary.verdicts,
-    });
-    format!("{run:#}\n")
+    let mut told = Map::new();
+    let mut tell = |key: &str, value: Value| drop(told.insert(key.into(), value));
+    judging.tell(&mut tell, summary);
+    tell("sources", json!(sources.len()));
+    tell("files", json!(captures.len()));
+    tell("bytes", json!(summary.bytes));
+    tell("undecoded", json!(summary.undecoded));
+    tell("files_skipped", json!(inventory.skipped));
+    tell("files_refused", json!(summary.refused));
+    tell("files_damaged", json!(summary.damaged));
+    tell("warnings", json!(summary.warnings));
+    tell("flows_evicted", json!(summary.evicted));
+    tell("max_memory", json!(settings.max_memory));
+    format!("{:#}\n", Value::Object(told))
 }

@@ -6,8 +6,10 @@
 //! Not here: what a packet, a flow or a verdict is. This is the only room that knows threads and read-ahead.
 
 mod ahead;
+mod conclude;
 mod decode;
 mod finish;
+mod judge;
 mod memory;
 mod row;
 mod runs;
@@ -17,6 +19,7 @@ mod summary;
 
 pub use decode::Decoded;
 pub use finish::TABLES;
+pub use judge::{JudgeSettings, judge};
 pub use row::{Made, Rows};
 pub use summary::{ServiceCount, Summary};
 
@@ -65,6 +68,8 @@ pub enum RunError {
     Table(#[from] TableError),
     #[error("nothing could be read")]
     NothingRead { refused: Vec<String> },
+    #[error("{}: {why}", .path.display())]
+    NoRun { path: PathBuf, why: String },
     #[error("{}: {source}", .path.display())]
     TempDir { path: PathBuf, source: std::io::Error },
 }
@@ -83,7 +88,7 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     pub fn prepare(settings: &'a Settings) -> Result<Self, RunError> {
         let output = Output::prepare(&settings.output, settings.force)?;
-        let work = work_folder(settings, output.staging())?;
+        let work = work_folder(settings.temp_dir.as_deref(), output.staging())?;
         let inventory = capture::find(&settings.inputs, &settings.rules, &work.path().join("members"));
         Ok(Self { settings, inventory, output, work })
     }
@@ -160,8 +165,8 @@ impl Drop for WorkFolder {
     }
 }
 
-fn work_folder(settings: &Settings, staging: &Path) -> Result<WorkFolder, RunError> {
-    let path = match &settings.temp_dir {
+fn work_folder(temp_dir: Option<&Path>, staging: &Path) -> Result<WorkFolder, RunError> {
+    let path = match temp_dir {
         Some(folder) => folder.join(format!("tamperscope-work-{}", std::process::id())),
         None => staging.join("work"),
     };

@@ -181,36 +181,34 @@ impl<'a> Rows<'a> {
             let volume = &conversation.flow.volume;
             let exchanged = volume.0.iter().all(|volume| volume.packets > 0);
             let quic = datagrams.filter(|view| view.has_quic_hello());
+            let (observed, seen) = quic.map(|view| self.noted(&detect::observe_datagrams(view), [None, None], None)).unwrap_or_default();
             return Notes {
                 exchanged,
                 answer_owed: owes_datagram(conversation),
-                waited: quic.and_then(DatagramView::waited).map(|(from, until)| (from.as_micros(), until.as_micros())),
-                observed: quic.and_then(|view| self.noted(&detect::observe_datagrams(view), [None, None], None)),
+                waited: quic.and_then(DatagramView::waited),
+                observed,
+                seen,
                 ..Notes::default()
             };
         };
         let observed = detect::observe(view);
         let waited = view.request.as_ref().map(|request| match (&view.silence, request.answer) {
-            (Some(silence), _) if !observed.found.is_empty() => (silence.since.as_micros(), silence.tried_until().as_micros()),
-            (_, Some((answered, _))) => (request.time.as_micros(), answered.as_micros()),
-            _ => (request.time.as_micros(), conversation.flow.end().as_micros()),
+            (Some(silence), _) if !observed.found.is_empty() => (silence.since, silence.tried_until()),
+            (_, Some((answered, _))) => (request.time, answered),
+            _ => (request.time, conversation.flow.end()),
         });
         let first_resets = Direction::BOTH.map(|direction| resets::first_reset(view, direction));
-        Notes {
-            exchanged: view.exchange_went_through(),
-            answer_owed: owes_answer(view),
-            waited,
-            observed: self.noted(&observed, first_resets, view.proven_loss()),
-            ..Notes::default()
-        }
+        let (observed, seen) = self.noted(&observed, first_resets, view.proven_loss());
+        Notes { exchanged: view.exchange_went_through(), answer_owed: owes_answer(view), waited, observed, seen, ..Notes::default() }
     }
 
-    /// What was observed, as JSON; none where that is nothing.
-    fn noted(&self, observed: &Observations, first_resets: [Option<FirstReset>; 2], lost: Option<Way>) -> Option<String> {
+    /// What was observed and what was seen, as JSON; none where that is nothing.
+    fn noted(&self, observed: &Observations, first_resets: [Option<FirstReset>; 2], lost: Option<Way>) -> (Option<String>, Option<String>) {
         let found = observed.found.iter().map(|found| self.found_note(found)).collect();
         let benign = observed.benign.iter().map(|cause| cause.word().into()).collect();
         let observed = Observed { found, benign, first_resets, lost: lost.map(|way| way.word().into()) };
-        (observed != Observed::default()).then(|| serde_json::to_string(&observed).unwrap_or_default())
+        let seen = (!observed.found.is_empty()).then(|| serde_json::to_string(&observed.seen()).unwrap_or_default());
+        ((observed != Observed::default()).then(|| serde_json::to_string(&observed).unwrap_or_default()), seen)
     }
 
     fn found_note(&self, found: &Found) -> FoundNote {
@@ -222,9 +220,12 @@ impl<'a> Rows<'a> {
             id: item.id.into(),
             mechanism: item.mechanism.word().into(),
             time: item.time.as_micros(),
-            packets: item.packets.iter().map(|packet| (self.path(packet.file()), packet.number() as i64)).collect(),
-            says: item.says.clone(),
             unless: item.unless.into(),
+            packets: item.packets.len(),
+            seen: SeenItem {
+                packets: item.packets.iter().map(|packet| (self.path(packet.file()), packet.number() as i64)).collect(),
+                says: item.says.clone(),
+            },
         }
     }
 }

@@ -11,16 +11,19 @@ use rayon::prelude::*;
 use crate::infer::{Case, Knowledge, Naming, OpenFlow, QuicFlow, Told};
 use crate::model::rows::{DnsRow, FlowRow, ResetRow};
 use crate::service::Catalog;
-use crate::table::{Cases, Column, DNS, DNS_SPOOL, FLOWS, OpenFlows, Questions, RESETS, SPOOL, Spool, TableError, added, spooled, with_told};
+use crate::table::{
+    Cases, Column, DNS, DNS_SPOOL, FLOWS, JUDGED_FROM, OpenFlows, Questions, RESETS, SEEN, SPOOL, Spool, TableError, added, spooled, with_told,
+};
 
+use super::conclude::Census;
 use super::row::Made;
 use super::runs::{RUN_ROWS, Runs};
 
 /// The order of `flows`: a query for one service touches few row groups.
-const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
+pub const FLOWS_KEY: &[&str] = &["service", "host", "start", "flow_id", "capture", "first_packet"];
 
 /// The order of tables whose rows stand for packets.
-const PACKET_KEY: &[&str] = &["time", "flow_id", "packet", "capture"];
+pub const PACKET_KEY: &[&str] = &["time", "flow_id", "packet", "capture"];
 
 fn dns_in_order(one: &DnsRow, other: &DnsRow) -> Ordering {
     let key = |row: &DnsRow| (row.time.as_micros(), row.flow_id, row.packet);
@@ -77,9 +80,7 @@ pub struct Ended {
 pub struct Learnt {
     pub knowledge: Knowledge,
     pub naming: Naming,
-    pub flows: u64,
-    /// A sum over all flows, the same in any order.
-    pub fingerprint: u64,
+    pub census: Census,
     /// Flows that ended for want of memory.
     pub evicted: u64,
 }
@@ -87,7 +88,7 @@ pub struct Learnt {
 impl Sink {
     /// With the columns of `--splt`, or without them.
     pub fn new(folder: &Path, splt: bool) -> Self {
-        let lists: Vec<_> = std::iter::once(FLOWS).chain(added(splt)).chain([SPOOL]).collect();
+        let lists: Vec<_> = std::iter::once(FLOWS).chain(added(splt)).chain([JUDGED_FROM, SEEN, SPOOL]).collect();
         let fields: Vec<Field> = lists.iter().copied().flatten().map(Column::spooled_field).collect();
         let schema = Arc::new(Schema::new(fields));
         let spool = Spool::new("flows", folder, schema.clone(), FLOWS_KEY);
@@ -152,11 +153,7 @@ impl Sink {
     fn note(&self, batch: &RecordBatch, rows: &[&FlowRow]) {
         let mut learnt = locked(&self.learnt);
         each_case(batch, |case| learnt.knowledge.note(&case));
-        learnt.flows += rows.len() as u64;
-        for row in rows {
-            let packets = row.volume.c2s.packets + row.volume.s2c.packets;
-            learnt.fingerprint = learnt.fingerprint.wrapping_add((row.flow_id as u64).wrapping_mul(2 * packets as u64 + 1));
-        }
+        rows.iter().for_each(|row| learnt.census.count(row.flow_id, row.volume.c2s.packets + row.volume.s2c.packets));
     }
 
     /// Writes what waits.
@@ -182,16 +179,6 @@ impl Learnt {
         };
         let is_answered = |questions: &Questions| questions.iter().any(|&question| naming.answers(question));
         flows.revise(is_answered, |batch| with_told(batch, &told(batch)))
-    }
-
-    /// Learns from all flows what those that failed are compared with.
-    pub fn compare(&mut self, flows: &Spool) -> Result<(), TableError> {
-        if self.knowledge.asks() {
-            let knowledge = Mutex::new(&mut self.knowledge);
-            flows.scan(Cases::COLUMNS, |batch| each_case(batch, |case| locked(&knowledge).learn(&case)))?;
-        }
-        self.knowledge.settle();
-        Ok(())
     }
 }
 
@@ -220,13 +207,13 @@ fn each_open(batch: &RecordBatch, each: impl FnMut(OpenFlow<'_>)) {
     }
 }
 
-fn each_case(batch: &RecordBatch, each: impl FnMut(Case<'_>)) {
+pub fn each_case(batch: &RecordBatch, each: impl FnMut(Case<'_>)) {
     if let Some(cases) = Cases::new(batch) {
         (0..batch.num_rows()).map(|row| cases.get(row)).for_each(each);
     }
 }
 
 /// A thread that panicked has not left half a row behind: rows are moved whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

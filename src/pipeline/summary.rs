@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, RecordBatch};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::capture::Inventory;
-use crate::model::rows::{CaptureRow, Judgement};
-use crate::model::words::Word;
+use crate::model::rows::CaptureRow;
+use crate::model::words::{Verdict, Word};
 
 use super::sink::Learnt;
 
@@ -32,6 +32,8 @@ pub struct Summary {
     /// Flows by verdict.
     pub verdicts: BTreeMap<&'static str, u64>,
     pub services: Vec<ServiceCount>,
+    /// How the detectors fared where nobody can have interfered, what chance gives, and what was not compared.
+    pub controls: Value,
 }
 
 /// Flows of one service by verdict; flows of no service stand under none.
@@ -50,7 +52,7 @@ impl Summary {
             packets: sum(|capture| capture.packets),
             bytes: sum(|capture| capture.bytes),
             undecoded: sum(|capture| capture.undecoded),
-            flows: learnt.flows,
+            flows: learnt.census.flows,
             evicted: learnt.evicted,
             skipped: inventory.skipped as u64,
             refused,
@@ -71,21 +73,15 @@ impl Summary {
         self.refused.is_empty() && self.damaged.is_empty()
     }
 
-    /// Counts rows of `flows`, which come ordered by service.
-    pub fn count(&mut self, rows: &RecordBatch, judgements: &[Judgement]) {
-        let services = rows.column_by_name("service").and_then(|column| column.as_string_opt::<i32>());
-        let Some(services) = services else { return };
-        for (row, judgement) in judgements.iter().enumerate() {
-            let service = (!services.is_null(row)).then(|| services.value(row));
-            if self.services.last().is_none_or(|last| last.service.as_deref() != service) {
-                self.services.push(ServiceCount { service: service.map(Into::into), flows: 0, verdicts: BTreeMap::new() });
-            }
-            let word = judgement.verdict.word();
-            *self.verdicts.entry(word).or_default() += 1;
-            if let Some(last) = self.services.last_mut() {
-                last.flows += 1;
-                *last.verdicts.entry(word).or_default() += 1;
-            }
+    /// Counts a flow; those of one service come together.
+    pub fn count(&mut self, service: Option<&str>, verdict: Verdict) {
+        if self.services.last().is_none_or(|last| last.service.as_deref() != service) {
+            self.services.push(ServiceCount { service: service.map(Into::into), flows: 0, verdicts: BTreeMap::new() });
+        }
+        *self.verdicts.entry(verdict.word()).or_default() += 1;
+        if let Some(last) = self.services.last_mut() {
+            last.flows += 1;
+            *last.verdicts.entry(verdict.word()).or_default() += 1;
         }
     }
 }

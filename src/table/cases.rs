@@ -10,6 +10,7 @@ use crate::model::words::*;
 pub struct Cases<'a> {
     source: &'a StringArray,
     flow_id: &'a Int64Array,
+    client_network: &'a StringArray,
     client_ip: &'a StringArray,
     server_ip: &'a StringArray,
     server_port: &'a Int32Array,
@@ -22,6 +23,7 @@ pub struct Cases<'a> {
     syn_rtt_ms: &'a Float64Array,
     ack_rtt_ms: &'a Float64Array,
     hops: [&'a Int32Array; 2],
+    icmp_type: &'a Int32Array,
     fate: Words<'a, PayloadFate>,
     outstanding: Words<'a, Outstanding>,
     s2c_rst: &'a Int64Array,
@@ -29,8 +31,8 @@ pub struct Cases<'a> {
     quality: &'a arrow::array::ListArray,
     exchanged: &'a BooleanArray,
     answer_owed: &'a BooleanArray,
-    asked: &'a Int64Array,
-    waited_until: &'a Int64Array,
+    asked_ms: &'a Float64Array,
+    waited_ms: &'a Float64Array,
     observed: &'a StringArray,
 }
 
@@ -50,13 +52,13 @@ impl Repeats<'_> {
 }
 
 /// A column of words, as the spool holds it.
-struct Words<'a, W> {
+pub(super) struct Words<'a, W> {
     positions: &'a Int32Array,
     _words: std::marker::PhantomData<W>,
 }
 
 impl<'a, W: Word> Words<'a, W> {
-    fn get(&self, row: usize) -> Option<W> {
+    pub(super) fn get(&self, row: usize) -> Option<W> {
         W::ALL.get(number(self.positions, row)? as usize).copied()
     }
 }
@@ -66,6 +68,7 @@ impl<'a> Cases<'a> {
     pub const COLUMNS: &'static [&'static str] = &[
         "source",
         "flow_id",
+        "client_network",
         "client_ip",
         "server_ip",
         "server_port",
@@ -79,6 +82,7 @@ impl<'a> Cases<'a> {
         "ack_rtt_ms",
         "c2s_hops",
         "s2c_hops",
+        "icmp_type",
         "first_payload_fate",
         "outstanding",
         "s2c_rst",
@@ -89,11 +93,11 @@ impl<'a> Cases<'a> {
         "s2c_syn",
         "s2c_fin",
         "quality",
-        "spool.exchanged",
-        "spool.answer_owed",
-        "spool.asked",
-        "spool.waited_until",
-        "spool.observed",
+        "exchanged",
+        "answer_owed",
+        "asked_ms",
+        "waited_ms",
+        "observed",
     ];
 
     /// None where a column is missing or has another type: the batch is no `flows` of ours.
@@ -103,6 +107,7 @@ impl<'a> Cases<'a> {
         Some(Self {
             source: texts("source")?,
             flow_id: counts("flow_id")?,
+            client_network: texts("client_network")?,
             client_ip: texts("client_ip")?,
             server_ip: texts("server_ip")?,
             server_port: fields.numbers("server_port")?,
@@ -115,6 +120,7 @@ impl<'a> Cases<'a> {
             syn_rtt_ms: times("syn_rtt_ms")?,
             ack_rtt_ms: times("ack_rtt_ms")?,
             hops: [fields.numbers("c2s_hops")?, fields.numbers("s2c_hops")?],
+            icmp_type: fields.numbers("icmp_type")?,
             fate: words(fields, "first_payload_fate")?,
             outstanding: words(fields, "outstanding")?,
             s2c_rst: counts("s2c_rst")?,
@@ -123,11 +129,11 @@ impl<'a> Cases<'a> {
                 Repeats { all: counts("s2c_retransmits")?, syn: counts("s2c_syn")?, fin: counts("s2c_fin")? },
             ],
             quality: fields.lists("quality")?,
-            exchanged: fields.bools("spool.exchanged")?,
-            answer_owed: fields.bools("spool.answer_owed")?,
-            asked: counts("spool.asked")?,
-            waited_until: counts("spool.waited_until")?,
-            observed: texts("spool.observed")?,
+            exchanged: fields.bools("exchanged")?,
+            answer_owed: fields.bools("answer_owed")?,
+            asked_ms: times("asked_ms")?,
+            waited_ms: times("waited_ms")?,
+            observed: texts("observed")?,
         })
     }
 
@@ -135,6 +141,7 @@ impl<'a> Cases<'a> {
         Case {
             source: self.source.value(row),
             flow_id: self.flow_id.value(row),
+            client_network: text(self.client_network, row),
             client_ip: self.client_ip.value(row),
             server_ip: self.server_ip.value(row),
             server_port: number(self.server_port, row).unwrap_or(0),
@@ -148,6 +155,7 @@ impl<'a> Cases<'a> {
             ack_rtt_ms: number(self.ack_rtt_ms, row),
             c2s_hops: number(self.hops[0], row),
             s2c_hops: number(self.hops[1], row),
+            icmp_error: self.icmp_type.is_valid(row),
             fate: self.fate.get(row),
             outstanding: self.outstanding.get(row),
             s2c_rst: count(self.s2c_rst, row),
@@ -155,9 +163,16 @@ impl<'a> Cases<'a> {
             gates: self.gates(row),
             exchanged: self.exchanged.value(row),
             answer_owed: self.answer_owed.value(row),
-            waited: number(self.asked, row).map(|asked| (asked, self.waited_until.value(row))),
+            waited: number(self.asked_ms, row).map(|asked| self.waited(row, asked)),
             observed: text(self.observed, row).and_then(|observed| serde_json::from_str(observed).ok()).unwrap_or_default(),
         }
+    }
+
+    /// The columns hold whole microseconds.
+    fn waited(&self, row: usize, asked_ms: f64) -> (i64, i64) {
+        let micros = |ms: f64| (ms * 1e3).round() as i64;
+        let asked = self.start.value(row) + micros(asked_ms);
+        (asked, asked + micros(self.waited_ms.value(row)))
     }
 
     fn gates(&self, row: usize) -> Vec<Gate> {
@@ -171,7 +186,7 @@ fn count(column: &Int64Array, row: usize) -> i64 {
     number(column, row).unwrap_or(0)
 }
 
-fn words<'a, W: Word>(fields: Fields<'a>, name: &str) -> Option<Words<'a, W>> {
+pub(super) fn words<'a, W: Word>(fields: Fields<'a>, name: &str) -> Option<Words<'a, W>> {
     Some(Words { positions: fields.numbers(name)?, _words: std::marker::PhantomData })
 }
 
@@ -182,12 +197,12 @@ mod tests {
 
     use arrow::datatypes::Schema;
 
-    use crate::table::{ADDED, FLOWS, NAMES, SPOOL, spooled};
+    use crate::table::{ADDED, FLOWS, JUDGED_FROM, NAMES, spooled};
 
     #[test]
     fn the_columns_that_are_read_are_all_that_cases_need() {
-        let fields: Vec<_> = FLOWS.iter().chain(ADDED).chain(NAMES).chain(SPOOL).map(|column| column.spooled_field()).collect();
-        let columns = [spooled(FLOWS, &[]), spooled(ADDED, &[]), spooled(NAMES, &[]), spooled(SPOOL, &[])].concat();
+        let fields: Vec<_> = FLOWS.iter().chain(ADDED).chain(NAMES).chain(JUDGED_FROM).map(|column| column.spooled_field()).collect();
+        let columns = [spooled(FLOWS, &[]), spooled(ADDED, &[]), spooled(NAMES, &[]), spooled(JUDGED_FROM, &[])].concat();
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of their types");
         let positions = |names: &[&str]| names.iter().map(|name| rows.schema().index_of(name).expect("a column")).collect::<Vec<_>>();
         assert!(Cases::new(&rows.project(&positions(Cases::COLUMNS)).expect("a part")).is_some());

@@ -1,5 +1,6 @@
 //! A column: name, type, unit, meaning, and how its value comes from a row. Everything else about it follows from here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, NullBufferBuilder, PrimitiveArray, StringArray};
@@ -215,6 +216,14 @@ impl<R> Values<R> {
 
 fn words_of<W: Word>() -> Vec<(&'static str, &'static str)> {
     W::ALL.iter().map(|value| (value.word(), value.meaning())).collect()
+}
+
+/// The positions of a column's words; none where it has no words.
+pub fn word_positions<R>(column: &Column<R>) -> Option<HashMap<&'static str, i32>> {
+    match &column.values {
+        Values::Word { words, .. } => Some(words().into_iter().map(|(word, _)| word).zip(0..).collect()),
+        _ => None,
+    }
 }
 
 /// The position of a word in its list, as the dictionary knows it.

@@ -4,6 +4,7 @@ use super::column::{Column, NEVER_NULL, Unit, word_index};
 use super::features::{FEATURES, SPLT, TIMES};
 use super::names::NAMES;
 
+use crate::model::Timestamp;
 use crate::model::rows::{FirstReset, FlowRow, Judgement, TcpRow, TcpSideRow};
 use crate::model::words::*;
 
@@ -18,20 +19,17 @@ const NO_TCP_PACKETS: &str = "not TCP, or no packet in this direction";
 const NO_IPID: &str = "not TCP over IPv4, or fewer than four packets";
 const NO_SYN_OF_SIDE: &str = "not TCP, or its SYN was not seen";
 
-/// What the last step of judgement needs beside the columns: in the spool only.
+/// The packets and sentences of what was found, until `findings` is written: in the spool only.
+pub const SEEN: &[Column<FlowRow>] =
+    &[Column::text("spool.seen", "Packets and sentences of evidence, as JSON.", "none was found", |row| row.notes.seen.as_deref())];
+
+/// What naming by other flows needs beside the columns: in the spool only.
 pub const SPOOL: &[Column<FlowRow>] = &[
-    Column::bool("spool.exchanged", "Application data went both ways.", NEVER_NULL, |row| Some(row.notes.exchanged)),
-    Column::bool("spool.answer_owed", "An answer was owed and waited for.", NEVER_NULL, |row| Some(row.notes.answer_owed)),
-    Column::i64("spool.asked", Unit::None, "When the request was sent, in microseconds.", "no request", |row| Some(row.notes.waited?.0)),
-    Column::i64("spool.waited_until", Unit::None, "Until when its answer was waited for, in microseconds.", "no request", |row| {
-        Some(row.notes.waited?.1)
-    }),
     Column::i32("spool.ech_config", "The id in an ECH extension.", "no such extension", |row| row.notes.ech_config),
     Column::text("spool.quic_server_id", "QUIC's connection id of the server.", "no handshake of QUIC", |row| row.notes.quic_server_id.as_deref()),
     Column::text("spool.quic_goes_on_with", "Where the id stands in a flow that begins without a handshake.", "no such flow", |row| {
         row.notes.quic_goes_on_with.as_deref()
     }),
-    Column::text("spool.observed", "Evidence and innocent causes, as JSON.", "neither", |row| row.notes.observed.as_deref()),
 ];
 
 /// What is known when a flow ends.
@@ -363,6 +361,38 @@ pub const TAMPERING: &[Column<FlowRow>] = &[
     ),
 ];
 
+/// What judgement reads beside the other columns: `judge` takes it up again. The last columns of the table, behind [`JUDGED_RESET`].
+pub const JUDGED_FROM: &[Column<FlowRow>] = &[
+    Column::bool("exchanged", "Application data went both ways after the first request; of datagrams, packets did.", NEVER_NULL, |row| {
+        Some(row.notes.exchanged)
+    }),
+    Column::bool("answer_owed", "An answer was owed, and asked and waited for in earnest.", NEVER_NULL, |row| Some(row.notes.answer_owed)),
+    Column::f64(
+        "asked_ms",
+        Milliseconds,
+        "When the request was sent, after start: where it fell silent, the first that was not answered.",
+        NO_REQUEST,
+        |row| Some(micros_between(row.start, row.notes.waited?.0) as f64 / 1e3),
+    ),
+    Column::f64(
+        "waited_ms",
+        Milliseconds,
+        "From then until it was answered; else as long as an answer was waited for: where the request was sent again, until the last time.",
+        NO_REQUEST,
+        |row| {
+            let (asked, until) = row.notes.waited?;
+            Some(micros_between(asked, until) as f64 / 1e3)
+        },
+    ),
+    Column::text(
+        "observed",
+        "What the flow's own packets show, before anything is weighed, as JSON: found (detectors and their items of evidence; which packets show them stands in \
+    findings), benign (innocent causes that they prove), first_resets, lost (the direction in which loss is proven).",
+        "nothing of that kind",
+        |row| row.notes.observed.as_deref(),
+    ),
+];
+
 const NO_STALL: &str = "nothing was outstanding";
 
 /// What is known when a flow ends and was not measured from the first: published columns never move, so that these stand behind the judgement.
@@ -494,6 +524,13 @@ pub const ADDED: &[Column<FlowRow>] = &[
     Column::i32("c2s_window_scale", "The window scale that the client offered.", "not TCP, or none was offered", |row| c2s(row)?.window_scale),
     Column::i32("s2c_window_scale", "The window scale that the server offered.", "not TCP, or none was offered", |row| s2c(row)?.window_scale),
 ];
+
+const NO_REQUEST: &str = "no request";
+
+/// Whole microseconds, so that adding them to a time in microseconds gives the other.
+fn micros_between(from: Timestamp, until: Timestamp) -> i64 {
+    until.as_micros() - from.as_micros()
+}
 
 /// The lists behind the judgement, in the order in which they were published: the next one comes last. Those of `--splt` are left out unless asked for.
 pub fn added(splt: bool) -> impl Iterator<Item = &'static [Column<FlowRow>]> {

@@ -121,11 +121,11 @@ mod tests {
 
     use crate::model::words::{Ech, HostSource, Role};
     use crate::service::Membership;
-    use crate::table::{FLOWS, SPOOL, added, spooled};
+    use crate::table::{FLOWS, JUDGED_FROM, SEEN, SPOOL, added, spooled};
 
     /// One row of nulls and empty texts, as the spool holds it.
     fn row() -> RecordBatch {
-        let lists: Vec<_> = std::iter::once(FLOWS).chain(added(false)).chain([SPOOL]).collect();
+        let lists: Vec<_> = std::iter::once(FLOWS).chain(added(false)).chain([JUDGED_FROM, SEEN, SPOOL]).collect();
         let fields: Vec<_> = lists.iter().copied().flatten().map(|column| column.spooled_field().with_nullable(true)).collect();
         let schema = Arc::new(Schema::new(fields));
         let columns = schema.fields().iter().map(|field| arrow::array::new_null_array(field.data_type(), 1)).collect();

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, make_array};
 use arrow::compute::{SortOptions, concat_batches, interleave, take};
@@ -19,6 +19,7 @@ use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use rayon::prelude::*;
 
 use super::TableError;
+use super::finished::FinishedTable;
 
 /// The columns that order a table; nulls come last.
 pub type SortKey = &'static [&'static str];
@@ -41,10 +42,19 @@ pub struct Spool {
     folder: PathBuf,
     schema: SchemaRef,
     key: SortKey,
-    runs: Mutex<Vec<PathBuf>>,
+    runs: Mutex<Vec<RunFile>>,
     /// Runs of rows that may change before they are merged, each with what its rows ask.
     open: Mutex<Vec<(PathBuf, Questions)>>,
     named: AtomicUsize,
+}
+
+/// Where the rows of a run are.
+#[derive(Clone)]
+enum RunFile {
+    /// Written here, and removed once it is merged.
+    Own(PathBuf),
+    /// The table of a finished run, which is in order.
+    Finished(FinishedTable),
 }
 
 impl Spool {
@@ -64,7 +74,20 @@ impl Spool {
     /// Writes rows that are in order as a run, piece by piece; pieces are made on all cores. From any thread.
     pub fn append<R: Sync>(&self, rows: &[&R], batch: impl Fn(&[&R]) -> Result<RecordBatch, ArrowError> + Sync) -> Result<(), TableError> {
         let path = self.written(rows, batch)?;
-        locked(&self.runs).push(path);
+        locked(&self.runs).push(RunFile::Own(path));
+        Ok(())
+    }
+
+    /// Takes the table of a finished run for a run.
+    pub fn adopt(&self, table: FinishedTable) {
+        locked(&self.runs).push(RunFile::Finished(table));
+    }
+
+    /// Writes columns of rows in any order as a run.
+    pub fn append_unordered(&self, rows: &RecordBatch) -> Result<(), TableError> {
+        let path = self.new_path();
+        self.write_ordered(&path, rows).map_err(|source| self.error(source))?;
+        locked(&self.runs).push(RunFile::Own(path));
         Ok(())
     }
 
@@ -104,19 +127,22 @@ impl Spool {
             if is_answered(&questions) {
                 self.revise_run(&path, &change).map_err(|source| self.error(source))?;
             }
-            locked(&self.runs).push(path);
+            locked(&self.runs).push(RunFile::Own(path));
         }
         Ok(())
     }
 
     fn revise_run(&self, path: &Path, change: &impl Fn(&RecordBatch) -> Result<RecordBatch, ArrowError>) -> Result<(), ArrowError> {
-        let pieces = run_reader(path, None)?.collect::<Result<Vec<_>, _>>()?;
-        let changed = change(&concat_batches(&self.schema, &pieces)?)?;
-        let keys = Keys::new(&self.schema, self.key)?.encode(&changed)?;
-        let mut order: Vec<u32> = (0..changed.num_rows() as u32).collect();
+        let pieces = own_reader(path, None)?.collect::<Result<Vec<_>, _>>()?;
+        self.write_ordered(path, &change(&concat_batches(&self.schema, &pieces)?)?)
+    }
+
+    fn write_ordered(&self, path: &Path, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let keys = Keys::new(&self.schema, self.key)?.encode(rows)?;
+        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
         order.sort_by(|&one, &other| keys.row(one as usize).cmp(&keys.row(other as usize)));
         let order = UInt32Array::from(order);
-        let columns = changed.columns().par_iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
+        let columns = rows.columns().par_iter().map(|column| take(column, &order, None)).collect::<Result<_, _>>()?;
         let mut writer = self.run_writer(path)?;
         write_in_pieces(&mut writer, &RecordBatch::try_new(self.schema.clone(), columns)?)?;
         finished(writer)
@@ -135,15 +161,13 @@ impl Spool {
     /// Gives some columns of all rows, in no order, each run on its own core.
     pub fn scan(&self, columns: &[&str], each: impl Fn(&RecordBatch) + Sync) -> Result<(), TableError> {
         let (runs, open) = (locked(&self.runs), locked(&self.open));
-        runs.par_iter()
-            .chain(open.par_iter().map(|(path, _)| path))
-            .try_for_each(|path| self.scan_run(path, columns, &each))
-            .map_err(|source| self.error(source))
+        let files: Vec<RunFile> = runs.iter().cloned().chain(open.iter().map(|(path, _)| RunFile::Own(path.clone()))).collect();
+        files.par_iter().try_for_each(|file| self.scan_run(file, columns, &each)).map_err(|source| self.error(source))
     }
 
-    fn scan_run(&self, path: &Path, columns: &[&str], each: &impl Fn(&RecordBatch)) -> Result<(), ArrowError> {
+    fn scan_run(&self, file: &RunFile, columns: &[&str], each: &impl Fn(&RecordBatch)) -> Result<(), ArrowError> {
         let projection = columns.iter().map(|name| self.schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        run_reader(path, Some(projection))?.try_for_each(|batch| {
+        self.reader(file, Some(projection))?.try_for_each(|batch| {
             each(&batch?);
             Ok(())
         })
@@ -151,32 +175,44 @@ impl Spool {
 
     /// Gives all rows in order, some thousands at a time, and removes the runs.
     pub fn merge(self, each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
-        let mut paths = std::mem::take(&mut *locked(&self.runs));
-        while paths.len() > RUNS_MERGED {
-            let some: Vec<PathBuf> = paths.drain(..RUNS_MERGED.min(paths.len() - RUNS_MERGED + 1)).collect();
-            paths.push(self.joined(&some)?);
+        let mut files = std::mem::take(&mut *locked(&self.runs));
+        while files.len() > RUNS_MERGED {
+            let some: Vec<RunFile> = files.drain(..RUNS_MERGED.min(files.len() - RUNS_MERGED + 1)).collect();
+            files.push(RunFile::Own(self.joined(&some)?));
         }
-        self.merge_runs(&paths, each)
+        self.merge_runs(&files, each)
     }
 
     /// One run of several.
-    fn joined(&self, paths: &[PathBuf]) -> Result<PathBuf, TableError> {
+    fn joined(&self, files: &[RunFile]) -> Result<PathBuf, TableError> {
         let path = self.new_path();
         let mut writer = self.run_writer(&path).map_err(|source| self.error(source))?;
-        self.merge_runs(paths, |rows| write_in_pieces(&mut writer, &rows).map_err(|source| self.error(source)))?;
+        self.merge_runs(files, |rows| write_in_pieces(&mut writer, &rows).map_err(|source| self.error(source)))?;
         finished(writer).map_err(|source| self.error(source))?;
         Ok(path)
     }
 
-    fn merge_runs(&self, paths: &[PathBuf], mut each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
-        let mut merge = Merge::open(self, paths).map_err(|source| self.error(source))?;
+    fn merge_runs(&self, files: &[RunFile], mut each: impl FnMut(RecordBatch) -> Result<(), TableError> + Send) -> Result<(), TableError> {
+        let mut merge = Merge::open(self, files).map_err(|source| self.error(source))?;
         let mut next = merge.next_batch();
         while let Some(batch) = next.map_err(|source| self.error(source))? {
             let used;
             (next, used) = rayon::join(|| merge.next_batch(), || each(batch)); // the next rows are merged meanwhile
             used?;
         }
-        paths.iter().try_for_each(|path| std::fs::remove_file(path).map_err(|source| TableError::Io { path: path.clone(), source }))
+        let own = files.iter().filter_map(|file| if let RunFile::Own(path) = file { Some(path) } else { None });
+        own.into_iter().try_for_each(|path| std::fs::remove_file(path).map_err(|source| TableError::Io { path: path.clone(), source }))
+    }
+
+    /// Some columns of a run, by their places in the schema; none: all of them.
+    fn reader(&self, file: &RunFile, projection: Option<Vec<usize>>) -> Result<RunReader, ArrowError> {
+        Ok(match file {
+            RunFile::Own(path) => Box::new(own_reader(path, projection)?),
+            RunFile::Finished(table) => {
+                let schema = projection.map_or_else(|| Ok(self.schema.clone()), |places| self.schema.project(&places).map(Arc::new))?;
+                Box::new(table.read(schema)?)
+            }
+        })
     }
 
     fn error(&self, source: ArrowError) -> TableError {
@@ -209,9 +245,9 @@ fn locked<T>(runs: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
 }
 
 type RunWriter = StreamWriter<FrameEncoder<BufWriter<File>>>;
-type RunReader = StreamReader<FrameDecoder<BufReader<File>>>;
+type RunReader = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
-fn run_reader(path: &Path, projection: Option<Vec<usize>>) -> Result<RunReader, ArrowError> {
+fn own_reader(path: &Path, projection: Option<Vec<usize>>) -> Result<StreamReader<FrameDecoder<BufReader<File>>>, ArrowError> {
     StreamReader::try_new(FrameDecoder::new(BufReader::new(File::open(path)?)), projection)
 }
 
@@ -264,11 +300,11 @@ struct Run {
 }
 
 impl Merge {
-    fn open(spool: &Spool, paths: &[PathBuf]) -> Result<Self, ArrowError> {
+    fn open(spool: &Spool, files: &[RunFile]) -> Result<Self, ArrowError> {
         let keys = Keys::new(&spool.schema, spool.key)?;
         let mut merge = Self { runs: Vec::new(), heap: BinaryHeap::new(), keys, schema: spool.schema.clone() };
-        for path in paths {
-            let mut reader = run_reader(path, None)?;
+        for file in files {
+            let mut reader = spool.reader(file, None)?;
             if let Some(batch) = reader.next() {
                 let batch = batch?;
                 let rows = merge.keys.encode(&batch)?;
@@ -322,8 +358,6 @@ impl Merge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-
     use arrow::array::{AsArray, Int64Array, StringArray};
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 

@@ -18,6 +18,7 @@ pub mod rst_seq_change;
 pub mod rst_timestamp;
 pub mod rst_too_early;
 pub mod syn_ack_after_rst;
+pub mod syn_unanswered;
 pub mod transfer_froze;
 
 use crate::model::Direction;

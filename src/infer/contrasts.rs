@@ -1,0 +1,521 @@
+//! Matched sets: how targets that failed fared beside controls that share all but one thing with them (detection.md calls the sets A to F).
+//!
+//! In:  all attempts at one server, then all of one client, in any order.
+//! Out: [`ContrastRow`]s with exact tests stratified by client, server and ten minutes; per target what it fails by.
+//! Promises: retries are not counted as independent: attempts of one client at one name within a minute are one bucket, which failed if none of them worked.
+//!
+//! A target is a name at an endpoint (address, port, transport) as a client network reaches it; where no connection came about, the endpoint alone. The two are
+//! never mixed: a name is not judged where no connection came about.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::model::Timestamp;
+use crate::model::rows::ContrastRow;
+use crate::model::words::{ContrastSet, Transport, Trigger};
+
+use super::attempts::{self, Attempt, Attempted, Failure, LeftOut, Marks, NONE};
+use super::stats::{self, Stratum};
+use super::{Case, hash};
+
+/// Attempts of so many microseconds are one bucket, and are compared with those of the same ten minutes.
+const BUCKET: i64 = 60_000_000;
+const SPAN: i64 = 600_000_000;
+/// A box may hold a trigger against later connections of the same client to the same server for so long (in microseconds): disruption by earlier triggers
+/// ends within about 100 s in 99.9 % of cases, and two minutes are waited (VanderSloot et al., "Quack", USENIX Security 2018).
+const RESIDUAL: i64 = 120_000_000;
+/// Comparison over so many buckets on either side is a matched control (by design).
+const BUCKETS_MIN: u32 = 5;
+/// The share of false discoveries that is put up with (by design).
+pub const Q_MAX: f64 = 0.01;
+/// Controls that fail as often as this fail for the same reason.
+const SHARED_FAILURE: f64 = 0.5;
+
+/// A name at an endpoint in a client network; or the endpoint, where the name is [`NONE`] and `connects`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    pub network: i64,
+    pub endpoint: i64,
+    pub name: i64,
+    /// Whether connections come about, rather than how they fare.
+    pub connects: bool,
+}
+
+/// What the rows say of a target.
+#[derive(Clone, Debug)]
+struct Label {
+    network: String,
+    server_ip: String,
+    server_port: i32,
+    transport: Transport,
+    name: Option<String>,
+    keyed: Option<Trigger>,
+}
+
+/// What is known of one target.
+#[derive(Debug)]
+struct Record {
+    label: Label,
+    sets: BTreeMap<ContrastSet, Draft>,
+    /// Flows whose packets contradict each other.
+    contradicted: u32,
+    left_out: i64,
+}
+
+/// Strata of one comparison, equal ones counted.
+#[derive(Debug, Default)]
+struct Draft {
+    strata: BTreeMap<Stratum, u32>,
+    clients: HashSet<i64>,
+    residual: i64,
+    /// Of before and after: when, and its own probability.
+    change: Option<(i64, Stratum, f64)>,
+}
+
+/// What comparison says of a target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Finding {
+    /// What it fails by, where that is known.
+    pub trigger: Option<Trigger>,
+    /// The set that tells, and its probabilities.
+    pub control: Option<ContrastSet>,
+    pub p_value: Option<f64>,
+    pub q_value: Option<f64>,
+    /// Matched controls agree.
+    pub holds: bool,
+    /// Other networks fail there as well, so that the server may be down.
+    pub is_refuted: bool,
+    /// Flows whose packets contradict each other.
+    pub contradicted: u32,
+    pub changed_at: Option<i64>,
+    pub failures: u32,
+    pub buckets: u32,
+    pub control_failures: u32,
+    pub control_buckets: u32,
+}
+
+/// Names exchanged at random among the flows of a server: what comparison finds then is chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Permutation {
+    pub compared: u64,
+    /// With a probability of at most [`Q_MAX`], with the names as they are and as exchanged.
+    pub significant: u64,
+    pub significant_permuted: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Contrasts {
+    targets: HashMap<Target, Record>,
+    findings: HashMap<Target, Finding>,
+    rows: Vec<ContrastRow>,
+    pub permutation: Permutation,
+    /// Attempts that are not compared, by reason.
+    pub left_out: BTreeMap<&'static str, u64>,
+}
+
+/// One bucket: attempts of one client at one name within a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Bucket {
+    network: i64,
+    client: i64,
+    endpoint: i64,
+    block: i64,
+    server: i64,
+    name: i64,
+    minute: i64,
+    failed: bool,
+}
+
+impl Bucket {
+    fn span(&self) -> i64 {
+        (self.minute * BUCKET).div_euclid(SPAN)
+    }
+
+    fn target(&self, connects: bool) -> Target {
+        Target { network: self.network, endpoint: self.endpoint, name: if connects { NONE } else { self.name }, connects }
+    }
+}
+
+/// Buckets and failures.
+type Tally = (u32, u32);
+
+fn add(tally: &mut Tally, failed: bool) {
+    tally.0 += 1;
+    tally.1 += u32::from(failed);
+}
+
+fn less(all: Tally, own: Tally) -> Tally {
+    (all.0 - own.0, all.1 - own.1)
+}
+
+impl Contrasts {
+    /// Remembers a target that failed.
+    pub fn ask(&mut self, case: &Case<'_>, attempt: &Attempt) {
+        let Some(failure) = attempt.failure() else { return };
+        let connects = failure == Failure::Connect;
+        let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: if connects { NONE } else { attempt.name }, connects };
+        let record = self.targets.entry(target).or_insert_with(|| Record {
+            label: Label {
+                network: case.network().into(),
+                server_ip: case.server_ip.into(),
+                server_port: case.server_port,
+                transport: case.transport,
+                name: if connects { None } else { attempts::name(case) },
+                keyed: case.name().map(|(_, trigger)| trigger),
+            },
+            sets: BTreeMap::new(),
+            contradicted: 0,
+            left_out: 0,
+        });
+        record.contradicted += u32::from(attempt.is(Marks::CONTRADICTS));
+    }
+
+    /// Counts what takes no part in comparison.
+    pub fn leave_out(&mut self, attempt: &Attempt) {
+        let Attempted::LeftOut(why) = attempt.attempted() else { return };
+        *self.left_out.entry(why.word()).or_default() += 1;
+        if why != LeftOut::NothingOwed {
+            let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: attempt.name, connects: false };
+            if let Some(record) = self.targets.get_mut(&target) {
+                record.left_out += 1;
+            }
+        }
+    }
+
+    /// All attempts at one server address, from all networks: sets A, C, E and F.
+    pub fn at_server(&mut self, attempts: &[Attempt]) {
+        let residual = residual(attempts);
+        let named = buckets(attempts.iter().filter(|attempt| !residual.contains(&attempt.flow_id)), false);
+        let connecting = buckets(attempts.iter(), true);
+        self.count_residual(attempts, &residual);
+        self.other_names(&named);
+        self.other_networks(&named, false);
+        self.other_networks(&connecting, true);
+        self.other_ports(&connecting);
+        self.before_and_after(&named, false);
+        self.before_and_after(&connecting, true);
+    }
+
+    /// All attempts of one client: sets B and D.
+    pub fn at_client(&mut self, attempts: &[Attempt]) {
+        let named = buckets(attempts.iter(), false);
+        let connecting = buckets(attempts.iter(), true);
+        self.other_servers(&named);
+        self.same_client(&named, false);
+        self.same_client(&connecting, true);
+    }
+
+    fn count_residual(&mut self, attempts: &[Attempt], residual: &HashSet<i64>) {
+        if residual.is_empty() {
+            return;
+        }
+        *self.left_out.entry("residual_window").or_default() += residual.len() as u64;
+        let mut endpoints: HashMap<(i64, i64), i64> = HashMap::new();
+        let within = attempts.iter().filter(|attempt| residual.contains(&attempt.flow_id));
+        within.for_each(|attempt| *endpoints.entry((attempt.network, attempt.endpoint)).or_default() += 1);
+        for (target, record) in self.targets.iter_mut().filter(|(target, _)| !target.connects) {
+            if let Some(count) = endpoints.get(&(target.network, target.endpoint)) {
+                record.sets.entry(ContrastSet::OtherNames).or_default().residual += count;
+            }
+        }
+    }
+
+    fn other_names(&mut self, buckets: &[Bucket]) {
+        let strata = |bucket: &Bucket| (bucket.network, bucket.endpoint, bucket.client, bucket.span());
+        self.contrast(ContrastSet::OtherNames, buckets, false, strata, |bucket| bucket.name);
+        self.permute(buckets);
+    }
+
+    fn other_networks(&mut self, buckets: &[Bucket], connects: bool) {
+        let name = move |bucket: &Bucket| if connects { NONE } else { bucket.name };
+        let strata = move |bucket: &Bucket| (bucket.endpoint, name(bucket), bucket.span(), 0);
+        self.contrast(ContrastSet::OtherNetworks, buckets, connects, strata, |bucket| bucket.network);
+    }
+
+    fn other_ports(&mut self, buckets: &[Bucket]) {
+        let strata = |bucket: &Bucket| (bucket.network, bucket.client, bucket.span(), 0);
+        self.contrast(ContrastSet::OtherPorts, buckets, true, strata, |bucket| bucket.endpoint);
+    }
+
+    fn other_servers(&mut self, buckets: &[Bucket]) {
+        let named: Vec<Bucket> = buckets.iter().filter(|bucket| bucket.name != NONE).copied().collect();
+        let strata = |bucket: &Bucket| (bucket.client, bucket.name, bucket.span(), 0);
+        self.contrast(ContrastSet::OtherServers, &named, false, strata, |bucket| bucket.block);
+    }
+
+    /// Controls under another name at another server.
+    fn same_client(&mut self, buckets: &[Bucket], connects: bool) {
+        let mut all: HashMap<i64, Tally> = HashMap::new();
+        let (mut servers, mut names, mut both) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut own: BTreeMap<(Target, i64), (Tally, i64, i64)> = BTreeMap::new();
+        for bucket in buckets {
+            let (span, failed) = (bucket.span(), bucket.failed);
+            add(all.entry(span).or_default(), failed);
+            add(servers.entry((bucket.server, span)).or_default(), failed);
+            add(names.entry((bucket.name, span)).or_default(), failed);
+            add(both.entry((bucket.server, bucket.name, span)).or_default(), failed);
+            add(&mut own.entry((bucket.target(connects), span)).or_insert(((0, 0), bucket.server, bucket.name)).0, failed);
+        }
+        let client = buckets.first().map_or(0, |bucket| bucket.client);
+        for ((target, span), (tally, server, name)) in own {
+            let get = |tally: Option<&Tally>| tally.copied().unwrap_or_default();
+            let same_server = get(servers.get(&(server, span)));
+            // Connections that fail show no name: only the server tells them apart.
+            let same_name = if connects || name == NONE { (0, 0) } else { less(get(names.get(&(name, span))), get(both.get(&(server, name, span)))) };
+            let controls = less(less(get(all.get(&span)), same_server), same_name);
+            self.note(target, ContrastSet::SameClient, client, tally, controls);
+        }
+    }
+
+    /// Compares each target with what shares a stratum with it and differs by `side`.
+    fn contrast<K: Ord + std::hash::Hash + Copy>(
+        &mut self,
+        set: ContrastSet,
+        buckets: &[Bucket],
+        connects: bool,
+        stratum: impl Fn(&Bucket) -> K,
+        side: impl Fn(&Bucket) -> i64,
+    ) {
+        let mut all: HashMap<K, Tally> = HashMap::new();
+        let mut sides: HashMap<(K, i64), Tally> = HashMap::new();
+        let mut own: BTreeMap<(Target, K, i64), (Tally, i64)> = BTreeMap::new();
+        for bucket in buckets {
+            let (key, side) = (stratum(bucket), side(bucket));
+            add(all.entry(key).or_default(), bucket.failed);
+            add(sides.entry((key, side)).or_default(), bucket.failed);
+            let target = bucket.target(connects);
+            if self.targets.contains_key(&target) {
+                add(&mut own.entry((target, key, side)).or_insert(((0, 0), bucket.client)).0, bucket.failed);
+            }
+        }
+        for ((target, key, side), (tally, client)) in own {
+            let controls = less(all[&key], sides[&(key, side)]);
+            self.note(target, set, client, tally, controls);
+        }
+    }
+
+    fn note(&mut self, target: Target, set: ContrastSet, client: i64, own: Tally, controls: Tally) {
+        let Some(record) = self.targets.get_mut(&target) else { return };
+        let draft = record.sets.entry(set).or_default();
+        let stratum = Stratum { buckets: own.0, failures: own.1, control_buckets: controls.0, control_failures: controls.1 };
+        if stratum.control_buckets > 0 {
+            *draft.strata.entry(stratum).or_default() += 1;
+            draft.clients.insert(client);
+        }
+    }
+
+    /// Since when: the place in the series of ten minutes of a target where it changes most.
+    fn before_and_after(&mut self, buckets: &[Bucket], connects: bool) {
+        let mut series: BTreeMap<Target, BTreeMap<i64, bool>> = BTreeMap::new();
+        for bucket in buckets {
+            let target = bucket.target(connects);
+            if self.targets.contains_key(&target) {
+                *series.entry(target).or_default().entry(bucket.minute).or_insert(true) &= bucket.failed;
+            }
+        }
+        for (target, series) in series {
+            let (minutes, failed): (Vec<i64>, Vec<bool>) = series.into_iter().unzip();
+            if let (Some((place, split, p)), Some(record)) = (stats::change_point(&failed), self.targets.get_mut(&target)) {
+                record.sets.entry(ContrastSet::BeforeAndAfter).or_default().change = Some((minutes[place] * BUCKET, split, p));
+            }
+        }
+    }
+
+    /// Set A once more with the names of each stratum exchanged at random.
+    fn permute(&mut self, buckets: &[Bucket]) {
+        let mut strata: BTreeMap<(i64, i64, i64, i64), Vec<Bucket>> = BTreeMap::new();
+        for bucket in buckets {
+            strata.entry((bucket.network, bucket.endpoint, bucket.client, bucket.span())).or_default().push(*bucket);
+        }
+        let mut tables: BTreeMap<Target, [Vec<Stratum>; 2]> = BTreeMap::new();
+        for some in strata.values() {
+            let mut order: Vec<usize> = (0..some.len()).collect();
+            order.sort_unstable_by_key(|place| hash((some[*place], "permuted")));
+            for (which, names) in
+                [some.iter().map(|bucket| bucket.name).collect(), order.iter().map(|place| some[*place].name).collect::<Vec<_>>()].iter().enumerate()
+            {
+                for (name, own) in tallies(some, names) {
+                    let all = some.iter().fold((0, 0), |mut all, bucket| {
+                        add(&mut all, bucket.failed);
+                        all
+                    });
+                    let controls = less(all, own);
+                    let target = Target { network: some[0].network, endpoint: some[0].endpoint, name, connects: false };
+                    let stratum = Stratum { buckets: own.0, failures: own.1, control_buckets: controls.0, control_failures: controls.1 };
+                    tables.entry(target).or_default()[which].push(stratum);
+                }
+            }
+        }
+        for [real, permuted] in tables.values() {
+            if stats::total(real).control_buckets > 0 {
+                let significant = |strata: &[Stratum]| u64::from(stats::exact_p(strata) <= Q_MAX);
+                self.permutation.compared += 1;
+                self.permutation.significant += significant(real);
+                self.permutation.significant_permuted += significant(permuted);
+            }
+        }
+    }
+
+    /// Called once, after the last server and the last client.
+    pub fn settle(&mut self) {
+        let mut rows: Vec<(Target, ContrastRow)> = Vec::new();
+        let mut targets: Vec<(&Target, &Record)> = self.targets.iter().collect();
+        targets.sort_unstable_by_key(|(target, _)| **target);
+        for (target, record) in targets {
+            rows.extend(record.sets.iter().filter_map(|(set, draft)| Some((*target, record.row(*set, draft)?))));
+        }
+        let q_values = stats::q_values(&rows.iter().map(|(_, row)| row.p_value).collect::<Vec<_>>());
+        rows.iter_mut().zip(q_values).for_each(|((_, row), q_value)| row.q_value = q_value);
+        for some in rows.chunk_by(|(one, _), (other, _)| one == other) {
+            let sets: BTreeMap<ContrastSet, &ContrastRow> = some.iter().map(|(_, row)| (row.set, row)).collect();
+            let target = some[0].0;
+            let record = &self.targets[&target];
+            self.findings.insert(target, finding(&target, record, &sets));
+        }
+        self.rows = rows.into_iter().map(|(_, row)| row).collect();
+        let key = |row: &ContrastRow| (row.client_network.clone(), row.server_ip.clone(), row.server_port, row.transport, row.host.clone(), row.set);
+        self.rows.sort_by_cached_key(key);
+    }
+
+    pub fn rows(&self) -> &[ContrastRow] {
+        &self.rows
+    }
+
+    pub fn of(&self, target: &Target) -> Option<&Finding> {
+        self.findings.get(target)
+    }
+}
+
+impl Record {
+    fn row(&self, set: ContrastSet, draft: &Draft) -> Option<ContrastRow> {
+        let strata: Vec<Stratum> = draft.strata.iter().flat_map(|(stratum, count)| std::iter::repeat_n(*stratum, *count as usize)).collect();
+        let (sum, p_value, changed_at) = match draft.change {
+            Some((time, split, p_value)) => (split, p_value, Some(time)),
+            None => (stats::total(&strata), stats::exact_p(&strata), None),
+        };
+        let (risk_difference, low, high) = stats::risk_difference(sum)?;
+        Some(ContrastRow {
+            client_network: self.label.network.clone(),
+            server_ip: self.label.server_ip.clone(),
+            server_port: self.label.server_port,
+            transport: self.label.transport,
+            host: self.label.name.clone(),
+            set,
+            buckets: sum.buckets.into(),
+            failures: sum.failures.into(),
+            control_buckets: sum.control_buckets.into(),
+            control_failures: sum.control_failures.into(),
+            risk_difference,
+            risk_difference_low: low,
+            risk_difference_high: high,
+            p_value,
+            q_value: 1.0,
+            clients: draft.clients.len() as i64,
+            strata: strata.len() as i64,
+            left_out_residual: draft.residual,
+            left_out_quality: self.left_out,
+            changed_at: changed_at.map(|time| Timestamp(time.saturating_mul(1_000))),
+        })
+    }
+}
+
+/// What the comparisons of a target say together (detection.md 10.2).
+fn finding(target: &Target, record: &Record, sets: &BTreeMap<ContrastSet, &ContrastRow>) -> Finding {
+    let row = |set| sets.get(&set).copied();
+    let holds = |set| row(set).is_some_and(is_significant);
+    let shared = |set| row(set).is_some_and(fails_alike);
+    let by_name = holds(ContrastSet::OtherNames);
+    let by_place = holds(ContrastSet::OtherNetworks);
+    let by_server = holds(ContrastSet::OtherServers);
+    let by_port = holds(ContrastSet::OtherPorts);
+    let keyed = record.label.keyed.unwrap_or(Trigger::Protocol);
+    let trigger = if target.connects {
+        by_place.then_some(if by_port { Trigger::ServerPort } else { Trigger::ServerIp })
+    } else if by_name && by_server {
+        Some(Trigger::Combined)
+    } else if by_name {
+        Some(keyed)
+    } else if shared(ContrastSet::OtherNames) && (by_place || by_server) {
+        Some(if by_port { Trigger::ServerPort } else { Trigger::ServerIp })
+    } else {
+        None
+    };
+    let telling = [ContrastSet::OtherNames, ContrastSet::OtherNetworks, ContrastSet::OtherServers];
+    let best = telling.into_iter().filter_map(row).min_by(|one, other| one.p_value.total_cmp(&other.p_value));
+    let change = row(ContrastSet::BeforeAndAfter).filter(|row| row.p_value <= Q_MAX);
+    Finding {
+        trigger,
+        control: best.map(|row| row.set),
+        p_value: best.map(|row| row.p_value),
+        q_value: best.map(|row| row.q_value),
+        holds: by_place || (!target.connects && (by_name || (by_server && shared(ContrastSet::OtherNames)))),
+        is_refuted: !by_name && !by_place && !by_server && shared(ContrastSet::OtherNetworks),
+        contradicted: record.contradicted,
+        changed_at: change.and_then(|row| row.changed_at).map(Timestamp::as_micros),
+        failures: best.map_or(0, |row| row.failures as u32),
+        buckets: best.map_or(0, |row| row.buckets as u32),
+        control_failures: best.map_or(0, |row| row.control_failures as u32),
+        control_buckets: best.map_or(0, |row| row.control_buckets as u32),
+    }
+}
+
+/// Enough buckets on both sides, and a difference that chance does not explain.
+fn is_significant(row: &ContrastRow) -> bool {
+    let enough = |buckets: i64| buckets >= i64::from(BUCKETS_MIN);
+    enough(row.buckets) && enough(row.control_buckets) && row.q_value <= Q_MAX
+}
+
+/// Enough controls, of which most fail as well.
+fn fails_alike(row: &ContrastRow) -> bool {
+    row.control_buckets >= i64::from(BUCKETS_MIN) && row.control_failures as f64 >= SHARED_FAILURE * row.control_buckets as f64
+}
+
+/// Names and how their buckets fared; `names` in the place of their own.
+fn tallies(buckets: &[Bucket], names: &[i64]) -> BTreeMap<i64, Tally> {
+    let mut tallies = BTreeMap::new();
+    buckets.iter().zip(names).for_each(|(bucket, name)| add(tallies.entry(*name).or_default(), bucket.failed));
+    tallies
+}
+
+/// Attempts by client, endpoint, name and minute; a bucket failed if none of its attempts worked.
+fn buckets<'a>(attempts: impl Iterator<Item = &'a Attempt>, connects: bool) -> Vec<Bucket> {
+    let of = |attempt: &Attempt| {
+        let failed = match (attempt.attempted(), connects) {
+            (Attempted::Failed(Failure::Connect), connects) => connects.then_some(true)?,
+            (_, true) => attempt.was_accepted().then_some(false)?,
+            (Attempted::Worked, false) => attempt.is(Marks::ASKED).then_some(false)?,
+            (Attempted::Failed(_), false) => true,
+            (Attempted::LeftOut(_), false) => return None,
+        };
+        let Attempt { network, client, endpoint, block, server, start, .. } = *attempt;
+        let name = if connects { NONE } else { attempt.name };
+        Some(Bucket { network, client, endpoint, block, server, name, minute: start.div_euclid(BUCKET), failed })
+    };
+    let mut buckets: Vec<Bucket> = attempts.filter_map(of).collect();
+    buckets.sort_unstable(); // what worked comes first
+    buckets.dedup_by(|later, first| Bucket { failed: first.failed, ..*later } == *first);
+    buckets
+}
+
+/// Flows that started while a box may still have held the name of an earlier one against their client, where that may be what happened: where a name failed
+/// within such a window that the same client also got through under, outside of one. Elsewhere nothing is held against anybody, and all are compared.
+fn residual(attempts: &[Attempt]) -> HashSet<i64> {
+    let mut failures: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
+    let failed = |attempt: &Attempt| attempt.failure().is_some_and(|failure| failure != Failure::Connect);
+    for attempt in attempts.iter().filter(|attempt| failed(attempt)) {
+        failures.entry(attempt.client).or_default().push((attempt.start, attempt.name));
+    }
+    failures.values_mut().for_each(|some| some.sort_unstable());
+    let is_within = |attempt: &Attempt| {
+        let Some(some) = failures.get(&attempt.client) else { return false };
+        let from = some.partition_point(|(time, _)| *time < attempt.start - RESIDUAL);
+        some[from..].iter().take_while(|(time, _)| *time < attempt.start).any(|(_, name)| *name != attempt.name)
+    };
+    let (within, outside): (Vec<&Attempt>, Vec<&Attempt>) = attempts.iter().partition(|attempt| is_within(attempt));
+    let open: HashSet<(i64, i64)> =
+        outside.into_iter().filter(|attempt| attempt.attempted() == Attempted::Worked).map(|attempt| (attempt.client, attempt.name)).collect();
+    let is_held = |attempt: &&&Attempt| failed(attempt) && open.contains(&(attempt.client, attempt.name));
+    let held: HashSet<i64> = within.iter().filter(is_held).map(|attempt| attempt.client).collect();
+    within.into_iter().filter(|attempt| held.contains(&attempt.client)).map(|attempt| attempt.flow_id).collect()
+}

@@ -1,0 +1,103 @@
+//! Rows of `flows` or `dns` as another catalog names them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use arrow::error::ArrowError;
+
+use super::cases::words;
+use super::column::word_index;
+use super::fields::{Fields, number, text};
+use crate::model::Side;
+use crate::model::words::{HostSource, Transport};
+use crate::service::{Catalog, Clues, Membership};
+
+/// The batch with services and roles by the catalog. What only payload told (host_source `wire`) stays as it was: tables hold no payload.
+pub fn with_services(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch, ArrowError> {
+    if batch.column_by_name("qname").is_some() { with_services_of_names(batch, catalog) } else { with_services_of_flows(batch, catalog) }
+}
+
+fn with_services_of_names(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch, ArrowError> {
+    let names = Fields(batch).texts("qname").ok_or_else(|| missing("qname"))?;
+    let service = |row| Some(catalog.by_host(text(names, row)?.trim_end_matches('.'))?.service.to_string());
+    let services: StringArray = (0..batch.num_rows()).map(service).collect();
+    replaced(batch, vec![("service", Arc::new(services))])
+}
+
+fn with_services_of_flows(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch, ArrowError> {
+    let flows = Flows::new(batch).ok_or_else(|| missing("service"))?;
+    let named: Vec<(Option<Membership>, Option<HostSource>, bool)> = (0..batch.num_rows()).map(|row| flows.named(row, catalog)).collect();
+    let service = |(row, (membership, _, stays)): (usize, &(Option<Membership>, Option<HostSource>, bool))| {
+        if *stays { text(flows.service, row).map(Into::into) } else { membership.as_ref().map(|member| member.service.to_string()) }
+    };
+    let role = |(row, (membership, _, stays)): (usize, &(Option<Membership>, Option<HostSource>, bool))| {
+        if *stays { number(flows.role, row) } else { membership.as_ref().and_then(|member| member.role).map(word_index) }
+    };
+    let services: StringArray = named.iter().enumerate().map(service).collect();
+    let roles: Int32Array = named.iter().enumerate().map(role).collect();
+    let sources: Int32Array = named.iter().map(|(_, source, _)| source.map(word_index)).collect();
+    replaced(batch, vec![("service", Arc::new(services)), ("role", Arc::new(roles)), ("host_source", Arc::new(sources))])
+}
+
+/// The columns of `flows` that tell what a flow is for.
+struct Flows<'a> {
+    host: &'a StringArray,
+    host_source: super::cases::Words<'a, HostSource>,
+    protocol: super::cases::Words<'a, Transport>,
+    server_ip: &'a StringArray,
+    server_port: &'a Int32Array,
+    service: &'a StringArray,
+    role: &'a Int32Array,
+}
+
+impl<'a> Flows<'a> {
+    fn new(batch: &'a RecordBatch) -> Option<Self> {
+        let fields = Fields(batch);
+        Some(Self {
+            host: fields.texts("host")?,
+            host_source: words(fields, "host_source")?,
+            protocol: words(fields, "protocol")?,
+            server_ip: fields.texts("server_ip")?,
+            server_port: fields.numbers("server_port")?,
+            service: fields.texts("service")?,
+            role: fields.numbers("role")?,
+        })
+    }
+
+    /// Membership, the fact that told, and whether the row stays as it is.
+    fn named(&self, row: usize, catalog: &Catalog) -> (Option<Membership>, Option<HostSource>, bool) {
+        let source = self.host_source.get(row);
+        match (text(self.host, row), source) {
+            (Some(host), source) => match catalog.by_host(host) {
+                Some(member) => (Some(member), source, false),
+                None => (None, source, source == Some(HostSource::Wire)),
+            },
+            (None, Some(HostSource::Wire)) => (None, source, true),
+            (None, _) => {
+                let named = self.clues(row).map(|clues| catalog.name(&clues)).unwrap_or_default();
+                (named.membership, named.host_source, false)
+            }
+        }
+    }
+
+    fn clues(&self, row: usize) -> Option<Clues<'static>> {
+        let server: IpAddr = self.server_ip.value(row).parse().ok()?;
+        let server_port = u16::try_from(number(self.server_port, row)?).ok()?;
+        let transport = self.protocol.get(row)?;
+        Some(Clues { name: None, server, server_port, client: Side::Low, transport, alpn: &[], recognised: &[], heads: None, stun: None })
+    }
+}
+
+fn missing(column: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("no column {column}"))
+}
+
+/// The batch with some of its columns changed.
+fn replaced(batch: &RecordBatch, new: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
+    let mut columns = batch.columns().to_vec();
+    for (name, column) in new {
+        columns[batch.schema().index_of(name)?] = column;
+    }
+    RecordBatch::try_new(batch.schema(), columns)
+}
