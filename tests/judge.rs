@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use common::{Ran, Row, Tables, analyze, names_in, root, rows, run, sample, tamperscope, text};
+use common::{Pcap, Ran, Row, Tables, analyze, names_in, number, root, rows, run, sample, tamperscope, text};
 
 /// A service of the user's own, of one host.
 const OWN_CATALOG: &str = r#"
@@ -194,4 +194,75 @@ fn targets_count_every_flow_once() {
     assert_eq!(sum("interfered"), interfered(&tables.folder).len() as i64);
     let shared = targets.iter().filter(|row| row["server_ip"].is_null()).count();
     assert_eq!(shared, 1, "what is nobody's and small shares a row");
+}
+
+// Time, of which the samples hold little.
+
+const MINUTE: u64 = 60_000_000;
+
+/// A capture played again each minute, from other ports of the client.
+fn every_minute(capture: &Pcap, minutes: u64) -> Pcap {
+    let again = |minute: u64| {
+        let mut copy = Pcap::merged(std::slice::from_ref(capture));
+        copy.records.iter_mut().for_each(|record| later(record, minute));
+        copy
+    };
+    Pcap::merged(&(0..minutes).map(again).collect::<Vec<_>>())
+}
+
+/// A record some minutes later, and from another port: Ethernet, IPv4, TCP; all else stays as it is.
+fn later(record: &mut [u8], minutes: u64) {
+    let micros = Pcap::micros(record) + minutes * MINUTE;
+    record[..4].copy_from_slice(&((micros / 1_000_000) as u32).to_le_bytes());
+    record[4..8].copy_from_slice(&((micros % 1_000_000) as u32).to_le_bytes());
+    let ports = 16 + 14 + usize::from(record[16 + 14] & 15) * 4;
+    let is_tcp = record[16 + 12..16 + 14] == [8, 0] && record[16 + 14 + 9] == 6;
+    for at in [ports, ports + 2].into_iter().filter(|_| is_tcp) {
+        let port = u16::from_be_bytes([record[at], record[at + 1]]);
+        if port >= 32_768 {
+            record[at..at + 2].copy_from_slice(&(port.wrapping_add(7 * minutes as u16) | 32_768).to_be_bytes());
+        }
+    }
+}
+
+fn played(name: &str, minutes: u64) -> Tables {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("probe.pcap");
+    fs::write(&path, every_minute(&Pcap::read(&sample(name)), minutes).bytes()).expect("written");
+    Tables::of(&[&path])
+}
+
+/// The comparison of a name at a server with others there.
+#[track_caller]
+fn other_names<'a>(contrasts: &'a [Row], host: &str, server: &str) -> &'a Row {
+    let is_it = |row: &&Row| row["host"] == host && row["server_ip"] == server && row["set"] == "A";
+    contrasts.iter().find(is_it).expect("a comparison with other names")
+}
+
+#[test]
+fn a_name_that_fails_for_minutes_beside_others_that_work_is_likely_blocked_by_its_name() {
+    let tables = played("drop.pcap", 9);
+    let contrasts = tables.rows("contrasts");
+    let row = other_names(&contrasts, "g.whatsapp.net", "198.51.100.20");
+    assert!(number(row, "buckets") >= 9 && row["failures"] == row["buckets"], "{row:?}");
+    assert!(number(row, "control_buckets") >= 9 && number(row, "control_failures") < number(row, "control_buckets"), "{row:?}");
+    assert!(row["q_value"].as_f64() < Some(0.01) && row["risk_difference_low"].as_f64() > Some(0.2), "{row:?}");
+    let blocked: Vec<Row> = interfered(&tables.folder).into_iter().filter(|row| row["sni"] == "g.whatsapp.net").collect();
+    assert!(blocked.len() >= 18 && blocked.iter().all(|row| text(row, "trigger") == "sni"));
+    let at_server = blocked.iter().filter(|row| row["server_ip"] == "198.51.100.20");
+    assert!(at_server.clone().count() > 9 && at_server.clone().all(|row| text(row, "certainty") == "likely"));
+    let target = tables.rows("targets").into_iter().find(|row| row["host"] == "g.whatsapp.net" && row["server_ip"] == "198.51.100.20");
+    let target = target.expect("a target");
+    assert_eq!((text(&target, "verdict"), text(&target, "trigger"), text(&target, "control")), ("sni_drop", "sni", "A"));
+    assert_eq!((number(&target, "worked"), &target["blocked_buckets"]), (0, &target["buckets"]), "ten minutes count once");
+    let permuted = &run_json(&tables.folder)["controls"]["permutation_of_names"];
+    assert!(permuted["significant"].as_u64() >= Some(2) && permuted["significant_permuted"].as_u64() == Some(0), "{permuted}");
+}
+
+#[test]
+fn contradictions_that_controls_bear_out_are_confirmed() {
+    let tables = played("reset-race.pcap", 9);
+    let confirmed: Vec<Row> = interfered(&tables.folder).into_iter().filter(|row| row["certainty"] == "confirmed").collect();
+    assert!(confirmed.len() >= 9, "{}", confirmed.len());
+    assert!(confirmed.iter().all(|row| text(row, "verdict") == "rst_injection" && text(row, "trigger") == "sni"));
 }

@@ -8,12 +8,13 @@
 //! never mixed: a name is not judged where no connection came about.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::model::Timestamp;
 use crate::model::rows::ContrastRow;
-use crate::model::words::{ContrastSet, Transport, Trigger};
+use crate::model::words::{ContrastSet, Transport, Trigger, Word};
 
 use super::attempts::{self, Attempt, Attempted, Failure, LeftOut, Marks, NONE};
 use super::stats::{self, Stratum};
@@ -45,11 +46,11 @@ pub struct Target {
 /// What the rows say of a target.
 #[derive(Clone, Debug)]
 struct Label {
-    network: String,
-    server_ip: String,
+    network: Arc<str>,
+    server_ip: Arc<str>,
     server_port: i32,
     transport: Transport,
-    name: Option<String>,
+    name: Option<Arc<str>>,
     keyed: Option<Trigger>,
 }
 
@@ -57,17 +58,19 @@ struct Label {
 #[derive(Debug)]
 struct Record {
     label: Label,
-    sets: BTreeMap<ContrastSet, Draft>,
+    /// By position of the set in its list; most targets have few.
+    sets: [Option<Box<Draft>>; ContrastSet::ALL.len()],
     /// Flows whose packets contradict each other.
     contradicted: u32,
     left_out: i64,
 }
 
-/// Strata of one comparison, equal ones counted.
+/// One comparison in the making.
 #[derive(Debug, Default)]
 struct Draft {
-    strata: BTreeMap<Stratum, u32>,
-    clients: HashSet<i64>,
+    strata: Vec<Stratum>,
+    /// Some may stand there several times.
+    clients: Vec<i64>,
     residual: i64,
     /// Of before and after: when, and its own probability.
     change: Option<(i64, Stratum, f64)>,
@@ -107,6 +110,8 @@ pub struct Permutation {
 #[derive(Debug, Default)]
 pub struct Contrasts {
     targets: HashMap<Target, Record>,
+    /// Each text once: targets share most of theirs.
+    texts: HashSet<Arc<str>>,
     findings: HashMap<Target, Finding>,
     rows: Vec<ContrastRow>,
     pub permutation: Permutation,
@@ -155,20 +160,28 @@ impl Contrasts {
         let Some(failure) = attempt.failure() else { return };
         let connects = failure == Failure::Connect;
         let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: if connects { NONE } else { attempt.name }, connects };
-        let record = self.targets.entry(target).or_insert_with(|| Record {
-            label: Label {
-                network: case.network().into(),
-                server_ip: case.server_ip.into(),
+        if !self.targets.contains_key(&target) {
+            let label = Label {
+                network: self.text(case.network()),
+                server_ip: self.text(case.server_ip),
                 server_port: case.server_port,
                 transport: case.transport,
-                name: if connects { None } else { attempts::name(case) },
+                name: attempts::name(case).filter(|_| !connects).map(|name| self.text(&name)),
                 keyed: case.name().map(|(_, trigger)| trigger),
-            },
-            sets: BTreeMap::new(),
-            contradicted: 0,
-            left_out: 0,
-        });
+            };
+            self.targets.insert(target, Record { label, sets: Default::default(), contradicted: 0, left_out: 0 });
+        }
+        let Some(record) = self.targets.get_mut(&target) else { return };
         record.contradicted += u32::from(attempt.is(Marks::CONTRADICTS));
+    }
+
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(new.clone());
+        new
     }
 
     /// Counts what takes no part in comparison.
@@ -216,7 +229,7 @@ impl Contrasts {
         within.for_each(|attempt| *endpoints.entry((attempt.network, attempt.endpoint)).or_default() += 1);
         for (target, record) in self.targets.iter_mut().filter(|(target, _)| !target.connects) {
             if let Some(count) = endpoints.get(&(target.network, target.endpoint)) {
-                record.sets.entry(ContrastSet::OtherNames).or_default().residual += count;
+                record.draft(ContrastSet::OtherNames).residual += count;
             }
         }
     }
@@ -274,14 +287,14 @@ impl Contrasts {
         set: ContrastSet,
         buckets: &[Bucket],
         connects: bool,
-        stratum: impl Fn(&Bucket) -> K,
+        key: impl Fn(&Bucket) -> K,
         side: impl Fn(&Bucket) -> i64,
     ) {
         let mut all: HashMap<K, Tally> = HashMap::new();
         let mut sides: HashMap<(K, i64), Tally> = HashMap::new();
         let mut own: BTreeMap<(Target, K, i64), (Tally, i64)> = BTreeMap::new();
         for bucket in buckets {
-            let (key, side) = (stratum(bucket), side(bucket));
+            let (key, side) = (key(bucket), side(bucket));
             add(all.entry(key).or_default(), bucket.failed);
             add(sides.entry((key, side)).or_default(), bucket.failed);
             let target = bucket.target(connects);
@@ -297,11 +310,12 @@ impl Contrasts {
 
     fn note(&mut self, target: Target, set: ContrastSet, client: i64, own: Tally, controls: Tally) {
         let Some(record) = self.targets.get_mut(&target) else { return };
-        let draft = record.sets.entry(set).or_default();
-        let stratum = Stratum { buckets: own.0, failures: own.1, control_buckets: controls.0, control_failures: controls.1 };
-        if stratum.control_buckets > 0 {
-            *draft.strata.entry(stratum).or_default() += 1;
-            draft.clients.insert(client);
+        let draft = record.draft(set);
+        if controls.0 > 0 {
+            draft.strata.push(stratum(own, controls));
+            if draft.clients.last() != Some(&client) {
+                draft.clients.push(client);
+            }
         }
     }
 
@@ -317,7 +331,7 @@ impl Contrasts {
         for (target, series) in series {
             let (minutes, failed): (Vec<i64>, Vec<bool>) = series.into_iter().unzip();
             if let (Some((place, split, p)), Some(record)) = (stats::change_point(&failed), self.targets.get_mut(&target)) {
-                record.sets.entry(ContrastSet::BeforeAndAfter).or_default().change = Some((minutes[place] * BUCKET, split, p));
+                record.draft(ContrastSet::BeforeAndAfter).change = Some((minutes[place] * BUCKET, split, p));
             }
         }
     }
@@ -330,30 +344,17 @@ impl Contrasts {
         }
         let mut tables: BTreeMap<Target, [Vec<Stratum>; 2]> = BTreeMap::new();
         for some in strata.values() {
-            let mut order: Vec<usize> = (0..some.len()).collect();
-            order.sort_unstable_by_key(|place| hash((some[*place], "permuted")));
-            for (which, names) in
-                [some.iter().map(|bucket| bucket.name).collect(), order.iter().map(|place| some[*place].name).collect::<Vec<_>>()].iter().enumerate()
-            {
-                for (name, own) in tallies(some, names) {
-                    let all = some.iter().fold((0, 0), |mut all, bucket| {
-                        add(&mut all, bucket.failed);
-                        all
-                    });
-                    let controls = less(all, own);
-                    let target = Target { network: some[0].network, endpoint: some[0].endpoint, name, connects: false };
-                    let stratum = Stratum { buckets: own.0, failures: own.1, control_buckets: controls.0, control_failures: controls.1 };
-                    tables.entry(target).or_default()[which].push(stratum);
+            for (which, names) in [names_of(some), exchanged_names(some)].iter().enumerate() {
+                for (name, stratum) in beside_others(some, names) {
+                    tables.entry(Bucket { name, ..some[0] }.target(false)).or_default()[which].push(stratum);
                 }
             }
         }
-        for [real, permuted] in tables.values() {
-            if stats::total(real).control_buckets > 0 {
-                let significant = |strata: &[Stratum]| u64::from(stats::exact_p(strata) <= Q_MAX);
-                self.permutation.compared += 1;
-                self.permutation.significant += significant(real);
-                self.permutation.significant_permuted += significant(permuted);
-            }
+        let significant = |strata: &[Stratum]| u64::from(stats::exact_p(strata) <= Q_MAX);
+        for [real, permuted] in tables.values().filter(|[real, _]| stats::total(real).control_buckets > 0) {
+            self.permutation.compared += 1;
+            self.permutation.significant += significant(real);
+            self.permutation.significant_permuted += significant(permuted);
         }
     }
 
@@ -363,7 +364,8 @@ impl Contrasts {
         let mut targets: Vec<(&Target, &Record)> = self.targets.iter().collect();
         targets.sort_unstable_by_key(|(target, _)| **target);
         for (target, record) in targets {
-            rows.extend(record.sets.iter().filter_map(|(set, draft)| Some((*target, record.row(*set, draft)?))));
+            let drafts = ContrastSet::ALL.iter().zip(&record.sets).filter_map(|(set, draft)| Some((*set, draft.as_deref()?)));
+            rows.extend(drafts.filter_map(|(set, draft)| Some((*target, record.row(set, draft)?))));
         }
         let q_values = stats::q_values(&rows.iter().map(|(_, row)| row.p_value).collect::<Vec<_>>());
         rows.iter_mut().zip(q_values).for_each(|((_, row), q_value)| row.q_value = q_value);
@@ -388,11 +390,15 @@ impl Contrasts {
 }
 
 impl Record {
+    fn draft(&mut self, set: ContrastSet) -> &mut Draft {
+        self.sets[set.index()].get_or_insert_default()
+    }
+
     fn row(&self, set: ContrastSet, draft: &Draft) -> Option<ContrastRow> {
-        let strata: Vec<Stratum> = draft.strata.iter().flat_map(|(stratum, count)| std::iter::repeat_n(*stratum, *count as usize)).collect();
+        let strata = &draft.strata;
         let (sum, p_value, changed_at) = match draft.change {
             Some((time, split, p_value)) => (split, p_value, Some(time)),
-            None => (stats::total(&strata), stats::exact_p(&strata), None),
+            None => (stats::total(strata), stats::exact_p(strata), None),
         };
         let (risk_difference, low, high) = stats::risk_difference(sum)?;
         Some(ContrastRow {
@@ -411,7 +417,7 @@ impl Record {
             risk_difference_high: high,
             p_value,
             q_value: 1.0,
-            clients: draft.clients.len() as i64,
+            clients: draft.clients.iter().collect::<HashSet<_>>().len() as i64,
             strata: strata.len() as i64,
             left_out_residual: draft.residual,
             left_out_quality: self.left_out,
@@ -471,11 +477,29 @@ fn fails_alike(row: &ContrastRow) -> bool {
     row.control_buckets >= i64::from(BUCKETS_MIN) && row.control_failures as f64 >= SHARED_FAILURE * row.control_buckets as f64
 }
 
-/// Names and how their buckets fared; `names` in the place of their own.
-fn tallies(buckets: &[Bucket], names: &[i64]) -> BTreeMap<i64, Tally> {
-    let mut tallies = BTreeMap::new();
-    buckets.iter().zip(names).for_each(|(bucket, name)| add(tallies.entry(*name).or_default(), bucket.failed));
-    tallies
+fn names_of(buckets: &[Bucket]) -> Vec<i64> {
+    buckets.iter().map(|bucket| bucket.name).collect()
+}
+
+/// The names in another order, which is the same in every run.
+fn exchanged_names(buckets: &[Bucket]) -> Vec<i64> {
+    let mut order: Vec<&Bucket> = buckets.iter().collect();
+    order.sort_unstable_by_key(|bucket| hash((bucket, "exchanged")));
+    order.into_iter().map(|bucket| bucket.name).collect()
+}
+
+/// Each name beside the others of a stratum; `names` in the place of the buckets' own.
+fn beside_others(buckets: &[Bucket], names: &[i64]) -> Vec<(i64, Stratum)> {
+    let (mut all, mut own): (Tally, BTreeMap<i64, Tally>) = ((0, 0), BTreeMap::new());
+    for (bucket, name) in buckets.iter().zip(names) {
+        add(&mut all, bucket.failed);
+        add(own.entry(*name).or_default(), bucket.failed);
+    }
+    own.into_iter().map(|(name, own)| (name, stratum(own, less(all, own)))).collect()
+}
+
+fn stratum(own: Tally, controls: Tally) -> Stratum {
+    Stratum { buckets: own.0, failures: own.1, control_buckets: controls.0, control_failures: controls.1 }
 }
 
 /// Attempts by client, endpoint, name and minute; a bucket failed if none of its attempts worked.

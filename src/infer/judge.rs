@@ -17,6 +17,8 @@ const SCORE_MAX_ALONE: f64 = 4.33;
 const SCORE_MAX_CONTRADICTION: f64 = 5.89;
 /// What an innocent cause that the packets prove takes away (by design).
 const BENIGN_WEIGHT: f64 = -4.0;
+/// Items of findings that are no packets' but other flows'.
+pub const COMPARED: [&str; 2] = ["other_names", "matched_controls"];
 /// A claim stands from here on.
 const CLAIM: f64 = 0.5;
 /// Comparison that names the trigger: the records of the names are seven times likelier if this one is blocked.
@@ -44,7 +46,7 @@ pub struct Judged<'a> {
 /// Flows with which nobody can have interfered show how often the detectors are wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Check {
-    /// The capture's own side is known; and its own packets would have been called interference.
+    /// Of TCP, where the capture's own side is known: whether its own packets would have been called interference.
     pub own_side: Option<bool>,
     /// Both ends are in one network; and the flow was called interference.
     pub local: Option<bool>,
@@ -100,7 +102,8 @@ impl<'a> Judge<'a> {
             alternative: alternative(claim, benign),
             reset: foreign_reset(case, vantage),
         };
-        let check = Check { own_side: own.map(|_| wrong), local: case.stays_local().then_some(verdict.is_interference()) };
+        let is_tcp = case.transport == Transport::Tcp;
+        let check = Check { own_side: own.filter(|_| is_tcp).map(|_| wrong), local: case.stays_local().then_some(verdict.is_interference()) };
         let target = weighed.iter().find_map(|finding| finding.control.target).or_else(|| self.target(case, false));
         Judged { judgement, findings: weighed.iter().map(|finding| finding.row(case)).collect(), target, check }
     }
@@ -176,7 +179,8 @@ impl<'a> Judge<'a> {
     /// The word for a flow that nothing accuses.
     fn harmless(&self, case: &Case<'_>, benign: Option<Benign>) -> Verdict {
         let proven = benign.is_some_and(explains_the_end);
-        if (case.exchanged && case.is_settled()) || proven {
+        let parted = case.tcp_state == Some(TcpState::Sf); // whatever is owed then is an acknowledgement of the end
+        if (case.exchanged && (case.is_settled() || parted)) || proven {
             return Verdict::Ok;
         }
         let gated = case.fails(Gate::Midstream) || case.fails(Gate::Oneway) || case.fails(Gate::TruncatedEnd);
@@ -211,8 +215,9 @@ impl Weighed<'_, '_> {
 
     /// Ids and weights of what comparison gives.
     fn compared(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let near = self.control.near.map(|_| ("other_names", self.control.by_near));
-        near.into_iter().chain((self.control.by_target != 0.0).then_some(("matched_controls", self.control.by_target)))
+        let [by_near, by_target] = COMPARED;
+        let near = self.control.near.map(|_| (by_near, self.control.by_near));
+        near.into_iter().chain((self.control.by_target != 0.0).then_some((by_target, self.control.by_target)))
     }
 
     fn row(&self, case: &Case<'_>) -> FindingRow {

@@ -24,7 +24,7 @@ mod weights;
 pub use answers::{Answer, Answers};
 pub use attempts::Attempt;
 pub use contrasts::Permutation;
-pub use judge::{Judge, Judged};
+pub use judge::{COMPARED, Judge, Judged};
 pub use moves::QuicFlow;
 pub use naming::{Naming, OpenFlow, Told};
 pub use targets::{JudgedFlow, Place, Targets};

@@ -249,12 +249,15 @@ fn kind(failure: Failure) -> Option<usize> {
     }
 }
 
+/// A name, and when it was asked for.
+type Named = (i64, i64);
+
 /// Of attempts in order of time: how long before each the same client last failed in the same way under another name, within the window.
 fn followers(attempts: &[&Attempt]) -> Vec<Option<i64>> {
     let mut order: Vec<usize> = (0..attempts.len()).collect();
     order.sort_by_key(|&place| (attempts[place].asked, attempts[place].until));
     // The last failure of each kind, and the last one under another name than that.
-    let mut last: HashMap<(i64, Option<usize>), [Option<(i64, i64)>; 2]> = HashMap::new();
+    let mut last: HashMap<(i64, Option<usize>), [Option<Named>; 2]> = HashMap::new();
     let mut follows = vec![None; attempts.len()];
     for place in order {
         let attempt = attempts[place];

@@ -369,6 +369,123 @@ fn in_midstream_only_contradictions_accuse() {
     assert_eq!(judge(&[gated(&["data_after_rst"])]).verdict, Verdict::RstInjection);
 }
 
+// Matched sets.
+
+/// SYNs that nobody answered.
+fn unconnected(start: i64) -> Case<'static> {
+    let observed = Observed { found: vec![found("no_connection", &["syn_unanswered"])], ..Observed::default() };
+    Case {
+        sni: None,
+        tcp_state: Some(TcpState::S0),
+        handshake: false,
+        syn_rtt_ms: None,
+        ack_rtt_ms: None,
+        fate: Some(PayloadFate::NoPayload),
+        outstanding: Some(Outstanding::Nothing),
+        exchanged: false,
+        waited: None,
+        observed,
+        ..answered(start, NAME)
+    }
+}
+
+/// The same flow in another client network.
+fn in_another_network(case: Case<'static>) -> Case<'static> {
+    Case { source: "another capture", flow_id: case.flow_id + 1, ..case }
+}
+
+fn over_minutes(case: impl Fn(i64) -> Case<'static>) -> Vec<Case<'static>> {
+    every_minute(0, 8, case)
+}
+
+#[test]
+fn an_address_that_other_networks_reach_is_blocked_here() {
+    let here = over_minutes(unconnected);
+    let there = over_minutes(|start| in_another_network(answered(start, NAME)));
+    assert_eq!(judge(&here).verdict, Verdict::Unreachable, "one network cannot tell a block from a dead host");
+    let judgement = judge(&[here.clone(), there.clone()].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::IpBlock, Some(Trigger::ServerIp)));
+    assert_eq!((judgement.certainty, judgement.outcome), (Some(Certainty::Likely), Outcome::Failed));
+    let other_port = over_minutes(|start| Case { server_port: 5222, ..answered(start + SECOND, NAME) });
+    assert_eq!(judge(&[here, there, other_port].concat()).trigger, Some(Trigger::ServerPort));
+}
+
+#[test]
+fn a_server_that_no_network_reaches_is_down() {
+    let there = over_minutes(|start| in_another_network(unconnected(start)));
+    let judgement = judge(&[over_minutes(unconnected), there].concat());
+    assert!(judgement.verdict == Verdict::Unreachable && judgement.confidence < PRIOR, "{judgement:?}");
+}
+
+#[test]
+fn a_name_that_works_elsewhere_and_others_that_work_here_are_two_conditions() {
+    let here = over_minutes(|start| unacked(start, NAME));
+    let others = over_minutes(|start| answered(start + SECOND, "www.example.org"));
+    let at = |case: Case<'static>| Case { server_ip: "203.0.113.9", flow_id: case.flow_id + 7, ..case };
+    let elsewhere = over_minutes(|start| at(answered(start + SECOND, NAME)));
+    let blocked_there = over_minutes(|start| at(unacked(start + SECOND, NAME)));
+    assert_eq!(judge(&[here.clone(), others.clone(), elsewhere].concat()).trigger, Some(Trigger::Combined));
+    assert_eq!(judge(&[here, others, blocked_there].concat()).trigger, Some(Trigger::Sni));
+}
+
+#[test]
+fn where_all_names_fail_and_other_networks_get_through_it_is_the_address() {
+    let both = |start| [unacked(start, NAME), unacked(start + SECOND, "www.example.org")];
+    let here: Vec<Case<'static>> = (0..8).flat_map(|minute| both(minute * MINUTE)).collect();
+    let there: Vec<Case<'static>> =
+        (0..8).flat_map(|minute| [NAME, "www.example.org"].map(|name| in_another_network(answered(minute * MINUTE, name)))).collect();
+    let judgement = judge(&[here, there].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::SniDrop, Some(Trigger::ServerIp)));
+}
+
+#[test]
+fn contradictions_with_controls_are_confirmed() {
+    let forged = |start| reset(start, NAME, "reset_from_server_side", &["data_after_rst"]);
+    let others = || over_minutes(|start| answered(start + SECOND, "www.example.org"));
+    let judgement = judge(&[over_minutes(forged), others()].concat());
+    assert_eq!((judgement.certainty, judgement.trigger), (Some(Certainty::Confirmed), Some(Trigger::Sni)));
+    let odd = |start| reset(start, NAME, "reset_from_server_side", &["rst_too_early"]);
+    assert_eq!(judge(&[over_minutes(odd), others()].concat()).certainty, Some(Certainty::Likely));
+    assert_eq!(judge(&over_minutes(forged)).certainty, Some(Certainty::Anomaly));
+}
+
+#[test]
+fn what_a_box_may_hold_against_a_client_is_no_comparison() {
+    // Behind each failure of the blocked name another name fails within a minute; three minutes later it works.
+    let round = |minute: i64| {
+        let start = minute * MINUTE;
+        [unacked(start, NAME), unacked(start + 40 * SECOND, "www.example.org"), answered(start + 4 * MINUTE, "www.example.org")]
+    };
+    let cases: Vec<Case<'static>> = (0..6).flat_map(|number| round(number * 6)).collect();
+    let knowledge = known(&cases);
+    let row = knowledge.contrasts().iter().find(|row| row.host.as_deref() == Some(NAME) && row.set == ContrastSet::OtherNames);
+    let row = row.expect("a comparison");
+    assert_eq!((row.left_out_residual, row.control_failures), (6, 0), "{row:?}");
+    assert_eq!(knowledge.left_out().get("residual_window"), Some(&6));
+}
+
+#[test]
+fn retries_within_a_minute_are_one_bucket() {
+    let retried: Vec<Case<'static>> = (0..30).map(|number| unacked(number * SECOND, NAME)).collect();
+    let others: Vec<Case<'static>> = (0..30).map(|number| answered(number * SECOND + 1, "www.example.org")).collect();
+    let knowledge = known(&[retried, others].concat());
+    let row = knowledge.contrasts().iter().find(|row| row.set == ContrastSet::OtherNames).expect("a comparison");
+    assert_eq!((row.buckets, row.failures, row.control_buckets, row.control_failures), (1, 1, 1, 0));
+    assert!(row.p_value > 0.4);
+}
+
+proptest! {
+    /// Comparison is the same whatever the order in which flows come.
+    #[test]
+    fn the_order_of_flows_makes_no_difference(order in Just((0..32usize).collect::<Vec<_>>()).prop_shuffle()) {
+        let cases = [over_minutes(|start| unacked(start, NAME)), over_minutes(|start| answered(start + SECOND, "www.example.org")),
+            over_minutes(unconnected), over_minutes(|start| in_another_network(answered(start, NAME)))].concat();
+        let shuffled: Vec<Case<'static>> = order.into_iter().map(|place| cases[place].clone()).collect();
+        let rows = |cases: &[Case<'_>]| format!("{:?}", known(cases).contrasts());
+        prop_assert_eq!(rows(&shuffled), rows(&cases));
+    }
+}
+
 // Scores.
 
 fn logistic(score: f64, prior: f64) -> f64 {

@@ -587,12 +587,12 @@ pub struct FindingRow {
 /// One matched comparison: how often a target failed beside controls that share all but one thing with it.
 #[derive(Clone, Debug)]
 pub struct ContrastRow {
-    pub client_network: String,
-    pub server_ip: String,
+    pub client_network: Arc<str>,
+    pub server_ip: Arc<str>,
     pub server_port: i32,
     pub transport: Transport,
     /// None: the flows have no name, or no connection came about.
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
     pub set: ContrastSet,
     pub buckets: i64,
     pub failures: i64,
