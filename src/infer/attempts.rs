@@ -25,7 +25,7 @@ pub struct Attempt {
     pub server: i64,
     pub block: i64,
     pub endpoint: i64,
-    /// Of the name that was asked for; [`NONE`] where there is none.
+    /// Of the name that was asked for; the smallest number where there is none.
     pub name: i64,
     pub flow_id: i64,
     pub start: i64,
@@ -34,9 +34,9 @@ pub struct Attempt {
     pub until: i64,
     /// When the server accepted the connection.
     pub accepted: i64,
-    /// [`Attempted`] as a number.
+    /// How it went, by position in the list.
     pub attempted: i32,
-    /// The word of what is missing, where the client fell silent: [`Marks`].
+    /// What is true of it, one bit each.
     pub marks: i32,
 }
 

@@ -87,6 +87,8 @@ pub struct Finding {
     pub q_value: Option<f64>,
     /// Matched controls agree.
     pub holds: bool,
+    /// No other client network was compared.
+    pub in_one_network: bool,
     /// Other networks fail there as well, so that the server may be down.
     pub is_refuted: bool,
     /// Flows whose packets contradict each other.
@@ -102,7 +104,7 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Permutation {
     pub compared: u64,
-    /// With a probability of at most [`Q_MAX`], with the names as they are and as exchanged.
+    /// With a probability of 1 % at the most, with the names as they are and as exchanged.
     pub significant: u64,
     pub significant_permuted: u64,
 }
@@ -456,6 +458,7 @@ fn finding(target: &Target, record: &Record, sets: &BTreeMap<ContrastSet, &Contr
         p_value: best.map(|row| row.p_value),
         q_value: best.map(|row| row.q_value),
         holds: by_place || (!target.connects && (by_name || (by_server && shared(ContrastSet::OtherNames)))),
+        in_one_network: row(ContrastSet::OtherNetworks).is_none(),
         is_refuted: !by_name && !by_place && !by_server && shared(ContrastSet::OtherNetworks),
         contradicted: record.contradicted,
         changed_at: change.and_then(|row| row.changed_at).map(Timestamp::as_micros),

@@ -66,6 +66,8 @@ struct Weighed<'c, 'k> {
     detector: &'static Detector,
     items: Vec<(&'c ItemNote, f64)>,
     control: Control<'k>,
+    /// Its packets contradict each other.
+    contradiction: bool,
     own_score: f64,
     score: f64,
     confidence: f64,
@@ -136,7 +138,7 @@ impl<'a> Judge<'a> {
         let gated = decoys || (!contradiction && (case.fails(Gate::Midstream) || case.fails(Gate::Oneway)));
         let ceiling = if gated { ceiling.min(-logit(self.prior) - f64::EPSILON.sqrt()) } else { ceiling };
         let score = (own_score + control.weight).min(ceiling);
-        Weighed { detector, items, control, own_score: own_score.min(alone), score, confidence: self.confidence(score) }
+        Weighed { detector, items, control, contradiction, own_score: own_score.min(alone), score, confidence: self.confidence(score) }
     }
 
     /// What other flows say: those around this one, and matched controls of its target.
@@ -202,7 +204,7 @@ impl Weighed<'_, '_> {
     fn certainty(&self) -> Certainty {
         match self.control.target.filter(|finding| finding.holds) {
             _ if !self.claims() => Certainty::Suspicion,
-            Some(finding) if finding.contradicted >= CONFIRMING => Certainty::Confirmed,
+            Some(finding) if self.contradiction && finding.contradicted >= CONFIRMING => Certainty::Confirmed,
             Some(_) => Certainty::Likely,
             None => Certainty::Anomaly,
         }
@@ -276,9 +278,10 @@ fn controls(finding: &Finding) -> Option<String> {
     let (set, q_value) = (finding.control?, finding.q_value?);
     let Finding { failures, buckets, control_failures, control_buckets, .. } = finding;
     let shared = set.meaning().split(':').next().unwrap_or_default();
+    let networks = if finding.holds && finding.in_one_network { "; seen from one client network only" } else { "" };
     (finding.holds || finding.is_refuted).then(|| {
         format!(
-            "matched controls ({shared}): this target failed in {failures} of {buckets} buckets, they in {control_failures} of {control_buckets} (q = {q_value:.1e})"
+            "matched controls ({shared}): this target failed in {failures} of {buckets} buckets, they in {control_failures} of {control_buckets} (q = {q_value:.1e}){networks}"
         )
     })
 }

@@ -447,6 +447,8 @@ fn contradictions_with_controls_are_confirmed() {
     let odd = |start| reset(start, NAME, "reset_from_server_side", &["rst_too_early"]);
     assert_eq!(judge(&[over_minutes(odd), others()].concat()).certainty, Some(Certainty::Likely));
     assert_eq!(judge(&over_minutes(forged)).certainty, Some(Certainty::Anomaly));
+    let also_dropped = [vec![unacked(SECOND / 2, NAME)], over_minutes(forged), others()].concat();
+    assert_eq!(judge(&also_dropped).certainty, Some(Certainty::Likely), "this flow contradicts nothing");
 }
 
 #[test]
