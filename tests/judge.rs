@@ -160,6 +160,32 @@ fn what_is_no_finished_run_is_refused() {
 }
 
 #[test]
+fn a_damaged_table_ends_the_run_and_is_named() {
+    let (place, folder) = place();
+    run(&mut analyze(&[&sample("drop.pcap")], &folder)).whole();
+    for table in ["flows", "findings", "dns"] {
+        let path = folder.join(format!("{table}.parquet"));
+        let whole = fs::read(&path).expect("a table");
+        fs::write(&path, &whole[..whole.len() / 2]).expect("written");
+        let again = place.path().join("again");
+        let ran = judge(&[&folder], &["-o", again.to_str().expect("text")]);
+        assert_eq!((ran.code, again.exists()), (Some(1), false), "{table}");
+        assert!(ran.err.contains(path.to_str().expect("text")), "{}", ran.err);
+        fs::write(&path, &whole).expect("written");
+    }
+    judge(&[&folder], &[]).whole();
+}
+
+#[test]
+fn the_same_flows_are_not_judged_twice_together() {
+    let (_place, folder) = place();
+    let one = Tables::of(&[&sample("drop.pcap")]);
+    let ran = judge(&[&one.folder, &one.folder], &["-o", folder.to_str().expect("text")]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("twice"), "{}", ran.err);
+}
+
+#[test]
 fn several_runs_need_a_folder_of_their_own() {
     let runs = [sample("drop.pcap"), sample("reset.pcap")].map(|input| Tables::of(&[&input]));
     let ran = judge(&[&runs[0].folder, &runs[1].folder], &[]);

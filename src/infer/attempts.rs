@@ -10,6 +10,9 @@ use crate::model::words::{Gate, PayloadFate, TcpState, Transport, Vantage, Word 
 
 use super::{Case, Weights, detector_of, hash, own_direction};
 
+/// SYNs that nobody answers are sent for about so long, in microseconds (RFC 6298 section 2: at 0, 1, 3 and 7 s).
+const SYN_PATIENCE: i64 = 7_000_000;
+
 /// No moment, and no name.
 pub const NONE: i64 = i64::MIN;
 
@@ -50,7 +53,7 @@ pub enum Attempted {
 }
 
 /// The kinds of failure, so that like is compared with like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     Reset,
     /// Acknowledged and not answered.
@@ -103,7 +106,9 @@ impl Marks {
 impl Attempt {
     pub fn of(case: &Case<'_>, vantage: Vantage, weights: &Weights) -> Self {
         let accusing = accusing(case, vantage);
-        let (asked, until) = case.waited.unwrap_or((NONE, NONE));
+        let attempted = attempted(case, accusing.first().map(|(_, failure, _)| *failure));
+        let waited = if attempted == Attempted::Failed(Failure::Connect) { Some((case.start, case.start + SYN_PATIENCE)) } else { case.waited };
+        let (asked, until) = waited.unwrap_or((NONE, NONE));
         let accepted = case.syn_rtt_ms.filter(|_| case.handshake).map_or(NONE, |round_trip| case.start + (round_trip * 1e3) as i64);
         let mut marks = 0;
         let mut mark = |holds: bool, bit: i32| marks |= if holds { bit } else { 0 };
@@ -111,12 +116,11 @@ impl Attempt {
         mark(accusing.iter().flat_map(|(.., items)| items).any(|item| weights.of(item).decides), Marks::CONTRADICTS);
         mark(case.asked_for_something(), Marks::ASKED);
         mark(!accusing.is_empty(), Marks::ACCUSED);
-        let attempted = attempted(case, accusing.first().map(|(_, failure, _)| *failure));
         Self {
             source: key(case.source),
             network: key(case.network()),
             client: key((case.source, case.client_ip)),
-            server: key(case.server_ip),
+            server: server(case),
             block: key(block(case.server_ip)),
             endpoint: endpoint(case),
             name: name(case).map_or(NONE, |name| key(&*name)),
@@ -142,6 +146,11 @@ impl Attempt {
         self.marks & mark != 0
     }
 
+    /// When the request was sent, or else the flow began.
+    pub fn moment(&self) -> i64 {
+        if self.asked == NONE { self.start } else { self.asked }
+    }
+
     /// Whether the connection came about.
     pub fn was_accepted(&self) -> bool {
         self.accepted != NONE || self.attempted() == Attempted::Worked
@@ -164,7 +173,28 @@ pub fn key(value: impl std::hash::Hash) -> i64 {
 }
 
 pub fn endpoint(case: &Case<'_>) -> i64 {
-    key((case.server_ip, case.server_port, case.transport.word()))
+    key((scope(case), case.server_ip, case.server_port, case.transport.word()))
+}
+
+pub fn server(case: &Case<'_>) -> i64 {
+    key((scope(case), case.server_ip))
+}
+
+/// Private addresses repeat between networks: there the same address is another machine.
+fn scope<'a>(case: &Case<'a>) -> Option<&'a str> {
+    is_private(case.server_ip).then_some(case.source)
+}
+
+/// Addresses that mean another machine in every network (RFC 1918, 4193, 3927, 6598).
+pub fn is_private(address: &str) -> bool {
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => {
+            let carrier = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+            address.is_private() || address.is_loopback() || address.is_link_local() || carrier
+        }
+        Ok(IpAddr::V6(address)) => address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local(),
+        Err(_) => false,
+    }
 }
 
 /// Names compare in lower case.

@@ -212,7 +212,8 @@ impl Weighed<'_, '_> {
 
     fn sentences(&self, case: &Case<'_>) -> Vec<String> {
         let items = self.items.iter().map(|(item, _)| item.seen.says.clone());
-        items.chain(self.control.near.map(|near| around(case, near))).chain(self.control.target.and_then(controls)).collect()
+        let connects = self.detector.verdict == Verdict::IpBlock;
+        items.chain(self.control.near.map(|near| around(case, near, connects))).chain(self.control.target.and_then(controls)).collect()
     }
 
     /// Ids and weights of what comparison gives.
@@ -252,13 +253,17 @@ fn is_reset(detector: &Detector) -> bool {
 }
 
 /// What the flows around it tell, in words.
-fn around(case: &Case<'_>, near: &Near) -> String {
+fn around(case: &Case<'_>, near: &Near, connects: bool) -> String {
     let alive = match near.alive {
         Alive::Meanwhile => "; the silent machine took part in another connection meanwhile",
         Alive::BeforeAndAfter => "; the silent machine took part in other connections shortly before and after",
         Alive::NotSeen => "",
     };
-    let (own, others) = if case.name().is_some() { ("this name", "other names") } else { ("connections without a name", "those with one") };
+    let (own, others) = match case.name() {
+        _ if connects => ("this client network", "other networks"),
+        Some(_) => ("this name", "other names"),
+        None => ("connections without a name", "those with one"),
+    };
     let follows = near.follows.map_or(String::new(), |since| {
         format!("; {:.0} s before the same client had failed there in the same way under another name", since as f64 / 1e6)
     });
@@ -268,6 +273,9 @@ fn around(case: &Case<'_>, near: &Near) -> String {
         _ => "",
     };
     let Near { failed, tried, others_failed, others_tried, .. } = near;
+    if *tried == 0 {
+        return elsewhere.trim_start_matches("; ").into();
+    }
     format!(
         "within 5 min on the same server: {own} failed {failed} of {tried} times, {others} {others_failed} of {others_tried}{alive}{follows}{elsewhere}"
     )
@@ -336,6 +344,7 @@ fn trigger(case: &Case<'_>, claim: &Weighed<'_, '_>) -> Trigger {
     let nameless = if claim.detector.verdict == Verdict::ProtocolBlock { Trigger::Protocol } else { Trigger::Undetermined };
     let by_controls = claim.control.target.and_then(|finding| finding.trigger);
     by_controls.unwrap_or(match claim.control.near {
+        _ if claim.detector.verdict == Verdict::IpBlock => Trigger::Undetermined, // the address, or its port
         Some(near) if near.by_names >= TRIGGER_WEIGHT && near.others_tried > 0 => case.name().map_or(nameless, |(_, trigger)| trigger),
         _ => Trigger::Undetermined,
     })
@@ -359,12 +368,13 @@ fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_, '_>>, is_unreachable: boo
             (false, false) => Outcome::Unknown,
         };
     }
-    let harmless = |word: &String| [Benign::Closed, Benign::IdleReset].iter().any(|cause| cause.word() == word);
-    let reset = case.s2c_rst > 0 && !case.observed.benign.iter().any(harmless);
+    let proven = |causes: &[Benign]| causes.iter().any(|cause| case.observed.benign.iter().any(|word| word == cause.word()));
+    let reset = case.s2c_rst > 0 && !proven(&[Benign::Closed, Benign::IdleReset]);
     let unheard = claim.is_some_and(|claim| claim.items.iter().any(|(item, _)| item.id == "rst_before_any_answer"));
     let stuck = matches!(case.outstanding, Some(Outstanding::ClientUnacked | Outstanding::ServerUnacked)) && case.payload_repeats >= 3;
     match case.fate {
         Some(PayloadFate::NoPayload) | None => match case.tcp_state {
+            _ if proven(&[Benign::Scan, Benign::Unused]) => Outcome::Worked, // more was not wanted
             // Nothing was asked, and both ends parted in good order.
             Some(TcpState::Sf | TcpState::S2 | TcpState::S3) => Outcome::Worked,
             Some(TcpState::S0 | TcpState::Rej | TcpState::Rstos0) => Outcome::Failed,
@@ -375,7 +385,7 @@ fn outcome(case: &Case<'_>, claim: Option<&Weighed<'_, '_>>, is_unreachable: boo
         Some(PayloadFate::Reset) if case.exchanged && case.is_settled() => Outcome::Worked,
         _ if case.exchanged && (reset || stuck || broken) => Outcome::Degraded,
         _ if case.exchanged => Outcome::Worked,
-        _ if case.fails(Gate::Midstream) => Outcome::Unknown,
+        _ if case.fails(Gate::Midstream) || case.fails(Gate::Oneway) => Outcome::Unknown,
         _ => Outcome::Failed,
     }
 }

@@ -110,12 +110,7 @@ impl<'a> Case<'a> {
 
     /// Both ends in one private network and no router in between: nothing there can interfere.
     fn stays_local(&self) -> bool {
-        let is_private = |address: &str| match address.parse() {
-            Ok(std::net::IpAddr::V4(address)) => address.is_private() || address.is_loopback() || address.is_link_local(),
-            Ok(std::net::IpAddr::V6(address)) => address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local(),
-            Err(_) => false,
-        };
-        is_private(self.client_ip) && is_private(self.server_ip) && self.c2s_hops == Some(0) && self.s2c_hops == Some(0)
+        attempts::is_private(self.client_ip) && attempts::is_private(self.server_ip) && self.c2s_hops == Some(0) && self.s2c_hops == Some(0)
     }
 }
 
@@ -140,7 +135,7 @@ impl Knowledge {
     pub fn note(&mut self, case: &Case<'_>) {
         self.vantages.learn(case);
         if !case.observed.found.is_empty() {
-            self.asked.servers.insert(attempts::key(case.server_ip));
+            self.asked.servers.insert(attempts::server(case));
             self.asked.clients.insert(attempts::key((case.source, case.client_ip)));
         }
     }
@@ -180,6 +175,9 @@ impl Knowledge {
                 self.near.insert(attempt.flow_id, near);
             });
         }
+        near::at_networks(attempts, |attempt, near| {
+            self.near.insert(attempt.flow_id, near);
+        });
         self.contrasts.at_server(attempts);
     }
 

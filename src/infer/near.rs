@@ -6,6 +6,7 @@
 //! strikes names alike, a block keyed on the name strikes one of them again and again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use statrs::function::beta::ln_beta;
 
@@ -17,8 +18,8 @@ const WINDOW: i64 = 300_000_000;
 const BLOCKED_FAILS: f64 = 0.9;
 const OPEN_FAILS: f64 = 0.05;
 const DEAD_FAILS: f64 = 0.98;
-/// Names of a server that are looked at.
-const NAMES_MAX: usize = 256;
+/// Names, or networks, that one is compared with.
+const GROUPS_MAX: usize = 256;
 /// The most that signs of life or matched controls add (by design), that names add, and that comparison takes away.
 pub const WEIGHT_MAX: f64 = 3.0;
 const NAMES_WEIGHT_MAX: f64 = 4.0;
@@ -47,7 +48,7 @@ pub enum Alive {
 /// What the flows around a failed one tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Near {
-    /// Of the same name on the same server, and of the others there, within five minutes.
+    /// Of the same name on the same server, and of the others there, within five minutes. Where no connection came about: of this client network, and of others.
     pub failed: u32,
     pub tried: u32,
     pub others_failed: u32,
@@ -62,7 +63,8 @@ pub struct Near {
     /// Other servers that this client tried during the failure: how many answered, how many did not.
     pub elsewhere_lived: u32,
     pub elsewhere_failed: u32,
-    /// How much likelier the records of the names are if this one is blocked, than if the server fails for all alike: natural logarithm.
+    /// How much likelier the records of the names (where no connection came about: of client networks) are if this one is blocked, than if the server fails
+    /// for all alike: natural logarithm.
     pub by_names: f64,
 }
 
@@ -81,22 +83,14 @@ impl Near {
         let by_names = self.by_names;
         match failure {
             Failure::Dead | Failure::Unanswered | Failure::Connect if self.is_cut_off() => WEIGHT_MIN,
-            Failure::Dead if self.alive == Alive::Meanwhile => {
-                if 2 * self.failed < self.tried {
-                    by_names.min(0.0)
-                } else {
-                    WEIGHT_MAX
-                }
-            }
-            Failure::Dead if by_names < 0.0 => by_names,
+            Failure::Dead if self.alive == Alive::Meanwhile && 2 * self.failed >= self.tried => WEIGHT_MAX,
+            Failure::Dead if by_names < 0.0 || 2 * self.failed <= self.tried => by_names.min(0.0),
             Failure::Dead => self.against_outages(),
             Failure::Unanswered if self.failed < REPEATED || self.alive == Alive::NotSeen => by_names.min(0.0),
             Failure::Datagrams if self.others_tried == 0 => 0.0,
             // Programs cancel, and servers refuse, now and then.
-            Failure::Reset if self.failed < REPEATED => by_names.min(0.0),
-            Failure::Unanswered | Failure::Reset | Failure::Datagrams => by_names,
-            // What nobody accepts shows no name.
-            Failure::Connect => 0.0,
+            Failure::Reset | Failure::Connect if self.failed < REPEATED => by_names.min(0.0),
+            Failure::Unanswered | Failure::Reset | Failure::Datagrams | Failure::Connect => by_names,
         }
     }
 
@@ -141,32 +135,56 @@ pub fn at_server(attempts: &[Attempt], mut each: impl FnMut(&Attempt, Near)) {
         [Some(attempt.accepted).filter(|time| *time != NONE), answered].into_iter().flatten()
     }));
     for (_, at_endpoint) in grouped(attempts.iter().filter(|attempt| takes_part(attempt)), |attempt| attempt.endpoint) {
-        let all = Record::new(&at_endpoint);
-        let names: BTreeMap<i64, Record> =
-            grouped(at_endpoint.iter().copied(), |attempt| attempt.name).into_iter().map(|(name, some)| (name, Record::new(&some))).collect();
+        let names = records(&at_endpoint, |attempt| attempt.name);
         let follows = followers(&at_endpoint);
         for (attempt, follows) in at_endpoint.iter().zip(follows) {
-            let Some(failure) = attempt.failure().filter(|_| attempt.is(Marks::ACCUSED) && attempt.asked != NONE) else { continue };
-            let (from, until) = (attempt.asked - WINDOW, attempt.until + WINDOW);
-            let (failed, tried) = names.get(&attempt.name).map_or((0, 0), |record| record.within(from, until, failure));
-            let every = all.within(from, until, failure);
-            let others: Vec<Tally> = names
-                .iter()
-                .filter(|(name, _)| **name != attempt.name)
-                .take(NAMES_MAX)
-                .map(|(_, record)| record.within(from, until, failure))
-                .filter(|tally| tally.1 > 0)
-                .collect();
+            let Some(failure) = attempt.failure().filter(|_| attempt.is(Marks::ACCUSED)) else { continue };
+            let beside = Beside::new(&names, attempt.name, attempt, failure);
             let alive = if attempt.is(Marks::CLIENT_ACCUSED) { Alive::NotSeen } else { lives.around(attempt) };
-            let span = names.get(&attempt.name).and_then(|record| record.failing(from, until, failure));
+            let span = names.get(&attempt.name).and_then(|record| record.failing(attempt, failure));
             let lived_between =
-                failed >= REPEATED && !attempt.is(Marks::CLIENT_ACCUSED) && span.is_some_and(|(first, last)| lives.any_within(first, last));
-            let ratio = likelihood_ratio((failed, tried), &others);
-            let by_names = if attempt.is(Marks::ASKED) { ratio } else { ratio.min(0.0) }; // what showed no payload is not without a name
-            let (others_failed, others_tried) = (every.0 - failed, every.1 - tried);
-            each(attempt, Near { failed, tried, others_failed, others_tried, alive, lived_between, follows, by_names, ..Near::default() });
+                beside.own.0 >= REPEATED && !attempt.is(Marks::CLIENT_ACCUSED) && span.is_some_and(|(first, last)| lives.any_within(first, last));
+            let near = beside.near();
+            let by_names = if attempt.is(Marks::ASKED) { near.by_names } else { near.by_names.min(0.0) }; // what showed no payload is not without a name
+            each(attempt, Near { alive, lived_between, follows, by_names, ..near });
         }
     }
+}
+
+/// Compares the flows that came to no connection with those of other client networks at the same endpoint: networks are to them what names are to others.
+pub fn at_networks(attempts: &[Attempt], mut each: impl FnMut(&Attempt, Near)) {
+    let is_unconnected = |attempt: &Attempt| attempt.failure() == Some(Failure::Connect);
+    let connecting = attempts.iter().filter(|attempt| attempt.was_accepted() || is_unconnected(attempt));
+    for (_, at_endpoint) in grouped(connecting, |attempt| attempt.endpoint) {
+        let networks = records(&at_endpoint, |attempt| attempt.network);
+        for attempt in at_endpoint.iter().filter(|attempt| is_unconnected(attempt) && attempt.is(Marks::ACCUSED)) {
+            each(attempt, Beside::new(&networks, attempt.network, attempt, Failure::Connect).near());
+        }
+    }
+}
+
+/// One group of attempts, a name or a network, beside the others around a failed attempt.
+struct Beside {
+    own: Tally,
+    others: Vec<Tally>,
+}
+
+impl Beside {
+    fn new(records: &BTreeMap<i64, Record>, own: i64, attempt: &Attempt, failure: Failure) -> Self {
+        let of = |record: &Record| record.around(attempt, failure);
+        let others = records.iter().filter(|(group, _)| **group != own).take(GROUPS_MAX).map(|(_, record)| of(record)).filter(|tally| tally.1 > 0);
+        Self { own: records.get(&own).map_or((0, 0), of), others: others.collect() }
+    }
+
+    fn near(&self) -> Near {
+        let (failed, tried) = self.own;
+        let (others_failed, others_tried) = self.others.iter().fold((0, 0), |sum, tally| (sum.0 + tally.0, sum.1 + tally.1));
+        Near { failed, tried, others_failed, others_tried, by_names: likelihood_ratio(self.own, &self.others), ..Near::default() }
+    }
+}
+
+fn records(attempts: &[&Attempt], group: fn(&Attempt) -> i64) -> BTreeMap<i64, Record> {
+    grouped(attempts.iter().copied(), group).into_iter().map(|(group, some)| (group, Record::new(&some))).collect()
 }
 
 /// Adds to the comparison of the failed flows of one client what its other flows tell.
@@ -175,7 +193,7 @@ pub fn at_client(attempts: &[Attempt], mut each: impl FnMut(&Attempt, &dyn Fn(&m
     let by_server: HashMap<i64, Ends> =
         grouped(attempts.iter(), |attempt| attempt.server).into_iter().map(|(server, some)| (server, Ends::new(&some))).collect();
     let all = Ends::new(&attempts.iter().collect::<Vec<_>>());
-    for attempt in attempts.iter().filter(|attempt| attempt.is(Marks::ACCUSED) && attempt.asked != NONE) {
+    for attempt in attempts.iter().filter(|attempt| attempt.is(Marks::ACCUSED) && attempt.failure().is_some()) {
         let (every, own) = (all.within(attempt), by_server.get(&attempt.server).map_or((0, 0), |ends| ends.within(attempt)));
         each(attempt, &|near: &mut Near| {
             if attempt.is(Marks::CLIENT_ACCUSED) {
@@ -202,50 +220,42 @@ fn grouped<'a>(attempts: impl Iterator<Item = &'a Attempt>, key: impl Fn(&Attemp
 
 /// Attempts in order of time, with sums up to each: how many were made and how many failed in which way between two moments is a difference.
 struct Record {
-    starts: Vec<i64>,
+    moments: Vec<i64>,
     failures: Vec<Option<Failure>>,
-    sums: Vec<[u32; 4]>,
+    sums: Vec<[u32; 5]>,
 }
 
 impl Record {
     fn new(attempts: &[&Attempt]) -> Self {
-        let mut by_time: Vec<(i64, Option<Failure>)> = attempts.iter().map(|attempt| (attempt.asked, attempt.failure())).collect();
-        by_time.sort_unstable_by_key(|(asked, _)| *asked);
-        let mut sums = vec![[0; 4]];
-        let mut sum = [0; 4];
+        let mut by_time: Vec<(i64, Option<Failure>)> = attempts.iter().map(|attempt| (attempt.moment(), attempt.failure())).collect();
+        by_time.sort_unstable_by_key(|(moment, _)| *moment);
+        let mut sums = vec![[0; 5]];
+        let mut sum = [0; 5];
         for (_, failure) in &by_time {
-            if let Some(kind) = failure.and_then(kind) {
-                sum[kind] += 1;
-            }
+            failure.iter().for_each(|failure| sum[*failure as usize] += 1);
             sums.push(sum);
         }
-        let (starts, failures) = by_time.into_iter().unzip();
-        Self { starts, failures, sums }
+        let (moments, failures) = by_time.into_iter().unzip();
+        Self { moments, failures, sums }
     }
 
-    /// When the first and the last of those between two moments began that failed so.
-    fn failing(&self, from: i64, until: i64, failure: Failure) -> Option<(i64, i64)> {
-        let (first, last) = (self.starts.partition_point(|time| *time < from), self.starts.partition_point(|time| *time <= until));
-        let mut failing = (first..last).filter(|place| self.failures[*place] == Some(failure));
+    /// The places of those that were made around an attempt.
+    fn window(&self, attempt: &Attempt) -> Range<usize> {
+        let (from, until) = (attempt.moment() - WINDOW, attempt.until + WINDOW);
+        self.moments.partition_point(|time| *time < from)..self.moments.partition_point(|time| *time <= until)
+    }
+
+    /// When the first and the last of those around an attempt began that failed so.
+    fn failing(&self, attempt: &Attempt, failure: Failure) -> Option<(i64, i64)> {
+        let mut failing = self.window(attempt).filter(|place| self.failures[*place] == Some(failure));
         let earliest = failing.next()?;
-        Some((self.starts[earliest], self.starts[failing.next_back().unwrap_or(earliest)]))
+        Some((self.moments[earliest], self.moments[failing.next_back().unwrap_or(earliest)]))
     }
 
-    /// How many of those that were made between two moments failed so, and how many were made.
-    fn within(&self, from: i64, until: i64, failure: Failure) -> Tally {
-        let (first, last) = (self.starts.partition_point(|time| *time < from), self.starts.partition_point(|time| *time <= until));
-        let failed = kind(failure).map_or(0, |kind| self.sums[last][kind] - self.sums[first][kind]);
-        (failed, (last - first) as u32)
-    }
-}
-
-fn kind(failure: Failure) -> Option<usize> {
-    match failure {
-        Failure::Reset => Some(0),
-        Failure::Unanswered => Some(1),
-        Failure::Dead => Some(2),
-        Failure::Datagrams => Some(3),
-        Failure::Connect => None,
+    /// How many of those that were made around an attempt failed so, and how many were made.
+    fn around(&self, attempt: &Attempt, failure: Failure) -> Tally {
+        let Range { start, end } = self.window(attempt);
+        (self.sums[end][failure as usize] - self.sums[start][failure as usize], (end - start) as u32)
     }
 }
 
@@ -257,12 +267,12 @@ fn followers(attempts: &[&Attempt]) -> Vec<Option<i64>> {
     let mut order: Vec<usize> = (0..attempts.len()).collect();
     order.sort_by_key(|&place| (attempts[place].asked, attempts[place].until));
     // The last failure of each kind, and the last one under another name than that.
-    let mut last: HashMap<(i64, Option<usize>), [Option<Named>; 2]> = HashMap::new();
+    let mut last: HashMap<(i64, Failure), [Option<Named>; 2]> = HashMap::new();
     let mut follows = vec![None; attempts.len()];
     for place in order {
         let attempt = attempts[place];
         let Some(failure) = attempt.failure() else { continue };
-        let before = last.entry((attempt.client, kind(failure))).or_default();
+        let before = last.entry((attempt.client, failure)).or_default();
         let other = before.iter().flatten().filter(|(name, time)| *name != attempt.name && *time < attempt.asked).map(|(_, time)| *time).max();
         follows[place] = other.map(|time| attempt.asked - time).filter(|since| *since <= WINDOW);
         if before[0].is_some_and(|(name, _)| name != attempt.name) {
@@ -315,10 +325,7 @@ impl Ends {
             let answered = (attempt.attempted() == Attempted::Worked).then_some(attempt.until);
             [Some(attempt.accepted), answered].into_iter().flatten().filter(|time| *time != NONE)
         });
-        let failed = attempts
-            .iter()
-            .filter(|attempt| attempt.failure().is_some())
-            .map(|attempt| if attempt.asked == NONE { attempt.start } else { attempt.asked });
+        let failed = attempts.iter().filter(|attempt| attempt.failure().is_some()).map(|attempt| attempt.moment());
         Self { lived: Moments::new(lived), failed: Moments::new(failed) }
     }
 
@@ -365,6 +372,7 @@ mod tests {
         assert_eq!(alone.weight(Failure::Dead), 0.0);
         assert_eq!(Near { elsewhere_failed: 2, ..alone }.weight(Failure::Dead), WEIGHT_MIN);
         assert_eq!(Near { elsewhere_failed: 2, elsewhere_lived: 1, ..alone }.weight(Failure::Dead), ELSEWHERE);
+        assert_eq!(Near { elsewhere_lived: 1, tried: 2, ..alone }.weight(Failure::Dead), 0.0, "the same name worked as well");
         assert_eq!(Near { elsewhere_failed: 2, alive: Alive::Meanwhile, ..alone }.weight(Failure::Dead), WEIGHT_MAX);
     }
 }

@@ -411,6 +411,31 @@ fn an_address_that_other_networks_reach_is_blocked_here() {
 }
 
 #[test]
+fn two_tries_that_fail_where_another_network_connects_are_an_anomaly() {
+    let there = (0..6).map(|number| in_another_network(answered(number * 10 * SECOND, NAME))).collect::<Vec<_>>();
+    let judgement = judge(&[vec![unconnected(0)], there.clone()].concat());
+    assert_eq!(judgement.verdict, Verdict::Unreachable, "once is an accident");
+    let twice = [vec![unconnected(0), unconnected(20 * SECOND)], there.clone()].concat();
+    let judgement = judge(&twice);
+    assert_eq!((judgement.verdict, judgement.certainty), (Verdict::IpBlock, Some(Certainty::Anomaly)));
+    assert_eq!(judgement.trigger, Some(Trigger::Undetermined), "no other port was tried");
+    assert!(judgement.evidence[1].contains("this client network failed 2 of 2 times, other networks 0 of 6"), "{:?}", judgement.evidence);
+    let dead = |start| Case { server_ip: "203.0.113.9", ..unconnected(start) };
+    let judgement = judge(&[twice, vec![dead(SECOND), dead(2 * SECOND)]].concat());
+    assert_eq!(judgement.verdict, Verdict::Unreachable, "this client was cut off from everything");
+}
+
+#[test]
+fn a_private_address_is_another_machine_in_every_network() {
+    let at_home = |case: Case<'static>| Case { server_ip: "192.168.1.10", ..case };
+    let here = over_minutes(|start| at_home(unconnected(start)));
+    let there = over_minutes(|start| at_home(in_another_network(answered(start, NAME))));
+    let cases = [here, there].concat();
+    assert_eq!(judge(&cases).verdict, Verdict::Unreachable);
+    assert!(known(&cases).contrasts().iter().all(|row| row.set != ContrastSet::OtherNetworks));
+}
+
+#[test]
 fn a_server_that_no_network_reaches_is_down() {
     let there = over_minutes(|start| in_another_network(unconnected(start)));
     let judgement = judge(&[over_minutes(unconnected), there].concat());

@@ -2,6 +2,7 @@
 //!
 //! The tables of a run are sorted runs already: they are merged where they stand. A source that several runs name alike is one capture point.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +50,7 @@ struct Run {
 /// Judges the runs and writes what came of it.
 pub fn judge(settings: &JudgeSettings) -> Result<Summary, RunError> {
     let runs = settings.runs.iter().map(|folder| Run::open(folder)).collect::<Result<Vec<_>, _>>()?;
+    refuse_twice(&runs)?;
     let output = Output::prepare(&settings.output, settings.force)?;
     let work = work_folder(settings.temp_dir.as_deref(), output.staging())?;
     let splt = if runs.iter().all(|run| run.number("splt") > 0) { runs.iter().map(|run| run.number("splt")).max().unwrap_or(0) as u8 } else { 0 };
@@ -101,6 +103,13 @@ impl Run {
     fn texts(&self, key: &str) -> impl Iterator<Item = String> {
         self.told.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(|text| text.as_str().map(Into::into))
     }
+}
+
+/// Flows that are counted twice would be their own controls.
+fn refuse_twice(runs: &[Run]) -> Result<(), RunError> {
+    let mut known = HashSet::new();
+    let again = runs.iter().filter(|run| run.number("flows") > 0).find(|run| !known.insert(run.text("run_id")));
+    again.map_or(Ok(()), |run| Err(RunError::NoRun { path: run.folder.clone(), why: "the same flows are given twice".into() }))
 }
 
 /// One table of all runs.

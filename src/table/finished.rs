@@ -39,17 +39,27 @@ impl FinishedTable {
 
     /// The rows, as far as the schema asks for them, some thousands at a time.
     pub fn read(&self, schema: SchemaRef) -> Result<FinishedRows, ArrowError> {
+        self.rows(schema).map_err(|error| in_file(&self.path, &error))
+    }
+
+    fn rows(&self, schema: SchemaRef) -> Result<FinishedRows, ArrowError> {
         let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?)?;
         let stored = schema.fields().iter().filter(|field| field.name() != SEEN[0].name);
         let roots = stored.map(|field| file.schema().index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
         let mask = ProjectionMask::roots(file.parquet_schema(), roots);
         let reader = file.with_projection(mask).with_batch_size(READ_ROWS).build()?;
-        Ok(FinishedRows { reader, schema, positions: self.positions.clone(), findings: self.findings.clone() })
+        Ok(FinishedRows { path: self.path.clone(), reader, schema, positions: self.positions.clone(), findings: self.findings.clone() })
     }
+}
+
+/// The error with the file that it was met in.
+pub fn in_file(path: &Path, error: &ArrowError) -> ArrowError {
+    ArrowError::ParquetError(format!("{}: {error}", path.display()))
 }
 
 /// Rows of a finished table, batch by batch.
 pub struct FinishedRows {
+    path: PathBuf,
     reader: ParquetRecordBatchReader,
     schema: SchemaRef,
     positions: Arc<Positions>,
@@ -77,7 +87,8 @@ impl Iterator for FinishedRows {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.reader.next()?.and_then(|batch| self.spooled(&batch)))
+        let rows = self.reader.next()?.and_then(|batch| self.spooled(&batch));
+        Some(rows.map_err(|error| in_file(&self.path, &error)))
     }
 }
 

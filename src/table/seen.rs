@@ -16,6 +16,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::fields::{Fields, text};
+use super::finished::in_file;
 use super::flows::SEEN;
 use crate::infer::COMPARED;
 use crate::model::rows::{FoundNote, Observed, Seen, SeenItem};
@@ -53,6 +54,10 @@ impl FinishedFindings {
     const COLUMNS: [&'static str; 6] = ["flow_id", "detector", "items", "packets", "packet_captures", "evidence"];
 
     pub fn read(path: &Path) -> Result<Self, ArrowError> {
+        Self::rows(path).map_err(|error| in_file(path, &error))
+    }
+
+    fn rows(path: &Path) -> Result<Self, ArrowError> {
         let file = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
         let roots = Self::COLUMNS.iter().map(|name| file.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
         let mask = ProjectionMask::roots(file.parquet_schema(), roots);
