@@ -30,6 +30,8 @@ pub struct Attempt {
     pub endpoint: i64,
     /// Of the name that was asked for; the smallest number where there is none.
     pub name: i64,
+    /// Of the client's TLS fingerprint (JA4); the smallest number where there is none.
+    pub fingerprint: i64,
     pub flow_id: i64,
     pub start: i64,
     /// When the request was sent, and until when an answer was waited for.
@@ -107,9 +109,10 @@ impl Attempt {
     pub fn of(case: &Case<'_>, vantage: Vantage, weights: &Weights) -> Self {
         let accusing = accusing(case, vantage);
         let attempted = attempted(case, accusing.first().map(|(_, failure, _)| *failure));
-        let waited = if attempted == Attempted::Failed(Failure::Connect) { Some((case.start, case.start + SYN_PATIENCE)) } else { case.waited };
+        let waited =
+            if attempted == Attempted::Failed(Failure::Connect) { Some((case.start, case.start.saturating_add(SYN_PATIENCE))) } else { case.waited };
         let (asked, until) = waited.unwrap_or((NONE, NONE));
-        let accepted = case.syn_rtt_ms.filter(|_| case.handshake).map_or(NONE, |round_trip| case.start + (round_trip * 1e3) as i64);
+        let accepted = case.syn_rtt_ms.filter(|_| case.handshake).map_or(NONE, |round_trip| case.start.saturating_add((round_trip * 1e3) as i64));
         let mut marks = 0;
         let mut mark = |holds: bool, bit: i32| marks |= if holds { bit } else { 0 };
         mark(accusing.first().is_some_and(|(accused, ..)| *accused == Direction::ClientToServer), Marks::CLIENT_ACCUSED);
@@ -124,6 +127,7 @@ impl Attempt {
             block: key(block(case.server_ip)),
             endpoint: endpoint(case),
             name: name(case).map_or(NONE, |name| key(&*name)),
+            fingerprint: case.ja4.map_or(NONE, key),
             flow_id: case.flow_id,
             start: case.start,
             asked,

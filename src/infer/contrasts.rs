@@ -60,6 +60,8 @@ struct Record {
     label: Label,
     /// By position of the set in its list; most targets have few.
     sets: [Option<Box<Draft>>; ContrastSet::ALL.len()],
+    /// The TLS fingerprint that fails most beside the others that asked for the same name there.
+    fingerprint: Option<Fingerprint>,
     /// Flows whose packets contradict each other.
     contradicted: u32,
     left_out: i64,
@@ -74,6 +76,14 @@ struct Draft {
     residual: i64,
     /// Of before and after: when, and its own probability.
     change: Option<(i64, Stratum, f64)>,
+}
+
+/// How one fingerprint fares beside others.
+#[derive(Clone, Copy, Debug)]
+struct Fingerprint {
+    sum: Stratum,
+    p_value: f64,
+    q_value: f64,
 }
 
 /// What comparison says of a target.
@@ -171,7 +181,7 @@ impl Contrasts {
                 name: attempts::name(case).filter(|_| !connects).map(|name| self.text(&name)),
                 keyed: case.name().map(|(_, trigger)| trigger),
             };
-            self.targets.insert(target, Record { label, sets: Default::default(), contradicted: 0, left_out: 0 });
+            self.targets.insert(target, Record { label, sets: Default::default(), fingerprint: None, contradicted: 0, left_out: 0 });
         }
         let Some(record) = self.targets.get_mut(&target) else { return };
         record.contradicted += u32::from(attempt.is(Marks::CONTRADICTS));
@@ -208,6 +218,7 @@ impl Contrasts {
         self.other_networks(&named, false);
         self.other_networks(&connecting, true);
         self.other_ports(&connecting);
+        self.other_fingerprints(attempts.iter().filter(|attempt| !residual.contains(&attempt.flow_id)));
         self.before_and_after(&named, false);
         self.before_and_after(&connecting, true);
     }
@@ -321,6 +332,32 @@ impl Contrasts {
         }
     }
 
+    /// The same name at the same endpoint, asked for by clients of other TLS fingerprints in the same ten minutes.
+    fn other_fingerprints<'a>(&mut self, attempts: impl Iterator<Item = &'a Attempt>) {
+        let mut targets: BTreeMap<Target, Vec<&Attempt>> = BTreeMap::new();
+        for attempt in attempts.filter(|attempt| attempt.fingerprint != NONE) {
+            let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: attempt.name, connects: false };
+            if self.targets.contains_key(&target) {
+                targets.entry(target).or_default().push(attempt);
+            }
+        }
+        for (target, some) in targets {
+            // A fingerprint in the place of the name: the rest is as with names.
+            let as_names: Vec<Attempt> = some.into_iter().map(|attempt| Attempt { name: attempt.fingerprint, ..*attempt }).collect();
+            let mut spans: BTreeMap<i64, Vec<Bucket>> = BTreeMap::new();
+            buckets(as_names.iter(), false).into_iter().for_each(|bucket| spans.entry(bucket.span()).or_default().push(bucket));
+            let mut strata: BTreeMap<i64, Vec<Stratum>> = BTreeMap::new();
+            for some in spans.values() {
+                beside_others(some, &names_of(some)).into_iter().for_each(|(print, stratum)| strata.entry(print).or_default().push(stratum));
+            }
+            let tested = strata.values().map(|some| Fingerprint { sum: stats::total(some), p_value: stats::exact_p(some), q_value: 1.0 });
+            let compared = tested.filter(|one| one.sum.control_buckets > 0);
+            if let Some(record) = self.targets.get_mut(&target) {
+                record.fingerprint = compared.min_by(|one, other| one.p_value.total_cmp(&other.p_value));
+            }
+        }
+    }
+
     /// Since when: the place in the series of ten minutes of a target where it changes most.
     fn before_and_after(&mut self, buckets: &[Bucket], connects: bool) {
         let mut series: BTreeMap<Target, BTreeMap<i64, bool>> = BTreeMap::new();
@@ -369,8 +406,13 @@ impl Contrasts {
             let drafts = ContrastSet::ALL.iter().zip(&record.sets).filter_map(|(set, draft)| Some((*set, draft.as_deref()?)));
             rows.extend(drafts.filter_map(|(set, draft)| Some((*target, record.row(set, draft)?))));
         }
-        let q_values = stats::q_values(&rows.iter().map(|(_, row)| row.p_value).collect::<Vec<_>>());
-        rows.iter_mut().zip(q_values).for_each(|((_, row), q_value)| row.q_value = q_value);
+        let mut prints: Vec<(&Target, &mut Fingerprint)> =
+            self.targets.iter_mut().filter_map(|(target, record)| Some((target, record.fingerprint.as_mut()?))).collect();
+        prints.sort_unstable_by_key(|(target, _)| **target);
+        let p_values: Vec<f64> = rows.iter().map(|(_, row)| row.p_value).chain(prints.iter().map(|(_, print)| print.p_value)).collect();
+        let q_values = stats::q_values(&p_values);
+        rows.iter_mut().zip(&q_values).for_each(|((_, row), q_value)| row.q_value = *q_value);
+        prints.iter_mut().zip(&q_values[rows.len()..]).for_each(|((_, print), q_value)| print.q_value = *q_value);
         for some in rows.chunk_by(|(one, _), (other, _)| one == other) {
             let sets: BTreeMap<ContrastSet, &ContrastRow> = some.iter().map(|(_, row)| (row.set, row)).collect();
             let target = some[0].0;
@@ -437,8 +479,11 @@ fn finding(target: &Target, record: &Record, sets: &BTreeMap<ContrastSet, &Contr
     let by_place = holds(ContrastSet::OtherNetworks);
     let by_server = holds(ContrastSet::OtherServers);
     let by_port = holds(ContrastSet::OtherPorts);
+    let by_print = record.fingerprint.is_some_and(|print| is_beyond_chance(print.sum.buckets, print.sum.control_buckets, print.q_value));
     let keyed = record.label.keyed.unwrap_or(Trigger::Protocol);
-    let trigger = if target.connects {
+    let trigger = if by_print {
+        Some(if by_name { Trigger::Combined } else { Trigger::TlsFingerprint })
+    } else if target.connects {
         by_place.then_some(if by_port { Trigger::ServerPort } else { Trigger::ServerIp })
     } else if by_name && by_server {
         Some(Trigger::Combined)
@@ -457,7 +502,7 @@ fn finding(target: &Target, record: &Record, sets: &BTreeMap<ContrastSet, &Contr
         control: best.map(|row| row.set),
         p_value: best.map(|row| row.p_value),
         q_value: best.map(|row| row.q_value),
-        holds: by_place || (!target.connects && (by_name || (by_server && shared(ContrastSet::OtherNames)))),
+        holds: by_place || by_print || (!target.connects && (by_name || (by_server && shared(ContrastSet::OtherNames)))),
         in_one_network: row(ContrastSet::OtherNetworks).is_none(),
         is_refuted: !by_name && !by_place && !by_server && shared(ContrastSet::OtherNetworks),
         contradicted: record.contradicted,
@@ -471,8 +516,11 @@ fn finding(target: &Target, record: &Record, sets: &BTreeMap<ContrastSet, &Contr
 
 /// Enough buckets on both sides, and a difference that chance does not explain.
 fn is_significant(row: &ContrastRow) -> bool {
-    let enough = |buckets: i64| buckets >= i64::from(BUCKETS_MIN);
-    enough(row.buckets) && enough(row.control_buckets) && row.q_value <= Q_MAX
+    is_beyond_chance(row.buckets as u32, row.control_buckets as u32, row.q_value)
+}
+
+fn is_beyond_chance(buckets: u32, control_buckets: u32, q_value: f64) -> bool {
+    buckets >= BUCKETS_MIN && control_buckets >= BUCKETS_MIN && q_value <= Q_MAX
 }
 
 /// Enough controls, of which most fail as well.
@@ -536,7 +584,7 @@ fn residual(attempts: &[Attempt]) -> HashSet<i64> {
     failures.values_mut().for_each(|some| some.sort_unstable());
     let is_within = |attempt: &Attempt| {
         let Some(some) = failures.get(&attempt.client) else { return false };
-        let from = some.partition_point(|(time, _)| *time < attempt.start - RESIDUAL);
+        let from = some.partition_point(|(time, _)| *time < attempt.start.saturating_sub(RESIDUAL));
         some[from..].iter().take_while(|(time, _)| *time < attempt.start).any(|(_, name)| *name != attempt.name)
     };
     let (within, outside): (Vec<&Attempt>, Vec<&Attempt>) = attempts.iter().partition(|attempt| is_within(attempt));

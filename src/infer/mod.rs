@@ -57,6 +57,7 @@ pub struct Case<'a> {
     pub transport: Transport,
     pub sni: Option<&'a str>,
     pub http_host: Option<&'a str>,
+    pub ja4: Option<&'a str>,
     /// Microseconds.
     pub start: i64,
     pub tcp_state: Option<TcpState>,

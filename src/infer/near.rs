@@ -193,7 +193,7 @@ pub fn at_client(attempts: &[Attempt], mut each: impl FnMut(&Attempt, &dyn Fn(&m
     let by_server: HashMap<i64, Ends> =
         grouped(attempts.iter(), |attempt| attempt.server).into_iter().map(|(server, some)| (server, Ends::new(&some))).collect();
     let all = Ends::new(&attempts.iter().collect::<Vec<_>>());
-    for attempt in attempts.iter().filter(|attempt| attempt.is(Marks::ACCUSED) && attempt.failure().is_some()) {
+    for attempt in attempts.iter().filter(|attempt| attempt.is(Marks::ACCUSED) && attempt.asked != NONE) {
         let (every, own) = (all.within(attempt), by_server.get(&attempt.server).map_or((0, 0), |ends| ends.within(attempt)));
         each(attempt, &|near: &mut Near| {
             if attempt.is(Marks::CLIENT_ACCUSED) {
@@ -241,7 +241,7 @@ impl Record {
 
     /// The places of those that were made around an attempt.
     fn window(&self, attempt: &Attempt) -> Range<usize> {
-        let (from, until) = (attempt.moment() - WINDOW, attempt.until + WINDOW);
+        let (from, until) = (attempt.moment().saturating_sub(WINDOW), attempt.until.saturating_add(WINDOW));
         self.moments.partition_point(|time| *time < from)..self.moments.partition_point(|time| *time <= until)
     }
 
@@ -274,7 +274,7 @@ fn followers(attempts: &[&Attempt]) -> Vec<Option<i64>> {
         let Some(failure) = attempt.failure() else { continue };
         let before = last.entry((attempt.client, failure)).or_default();
         let other = before.iter().flatten().filter(|(name, time)| *name != attempt.name && *time < attempt.asked).map(|(_, time)| *time).max();
-        follows[place] = other.map(|time| attempt.asked - time).filter(|since| *since <= WINDOW);
+        follows[place] = other.map(|time| attempt.asked.saturating_sub(time)).filter(|since| *since <= WINDOW);
         if before[0].is_some_and(|(name, _)| name != attempt.name) {
             before[1] = before[0];
         }
@@ -301,7 +301,7 @@ impl Moments {
     fn around(&self, attempt: &Attempt) -> Alive {
         let (from, until) = (attempt.asked, attempt.until);
         let (behind, after) = (self.0.partition_point(|&time| time <= from), self.0.partition_point(|&time| time < until));
-        let near = |sign: Option<&i64>, moment: i64| sign.is_some_and(|time| (time - moment).abs() <= NEAR);
+        let near = |sign: Option<&i64>, moment: i64| sign.is_some_and(|time| time.abs_diff(moment) <= NEAR as u64);
         // The last sign before the silence may be the handshake of this very flow.
         if behind < after {
             Alive::Meanwhile

@@ -22,6 +22,7 @@ fn answered(start: i64, name: &'static str) -> Case<'static> {
         transport: Transport::Tcp,
         sni: Some(name),
         http_host: None,
+        ja4: None,
         c2s_hops: None,
         s2c_hops: None,
         icmp_error: false,
@@ -461,6 +462,18 @@ fn where_all_names_fail_and_other_networks_get_through_it_is_the_address() {
         (0..8).flat_map(|minute| [NAME, "www.example.org"].map(|name| in_another_network(answered(minute * MINUTE, name)))).collect();
     let judgement = judge(&[here, there].concat());
     assert_eq!((judgement.verdict, judgement.trigger), (Verdict::SniDrop, Some(Trigger::ServerIp)));
+}
+
+#[test]
+fn a_client_program_that_fails_where_others_get_the_same_name_is_told_by_its_fingerprint() {
+    let with = |ja4: &'static str, case: Case<'static>| Case { ja4: Some(ja4), ..case };
+    let app = over_minutes(|start| with("t13d1516h2_8daaf6152771_02713d6af862", unacked(start, NAME)));
+    let browser =
+        |client_ip| over_minutes(|start| with("t13d1517h2_8daaf6152771_b0da82dd1658", Case { client_ip, ..answered(start + SECOND, NAME) }));
+    let judgement = judge(&[app.clone(), browser("192.0.2.1"), browser("192.0.2.2")].concat());
+    assert_eq!((judgement.verdict, judgement.trigger), (Verdict::SniDrop, Some(Trigger::TlsFingerprint)));
+    let alike = over_minutes(|start| with("t13d1516h2_8daaf6152771_02713d6af862", answered(start + SECOND, NAME)));
+    assert_ne!(judge(&[app, alike].concat()).trigger, Some(Trigger::TlsFingerprint), "it gets through as well");
 }
 
 #[test]

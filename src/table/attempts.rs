@@ -29,6 +29,7 @@ attempts! {
     block: i64, Int64Array;
     endpoint: i64, Int64Array;
     name: i64, Int64Array;
+    fingerprint: i64, Int64Array;
     flow_id: i64, Int64Array;
     start: i64, Int64Array;
     asked: i64, Int64Array;

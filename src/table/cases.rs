@@ -17,6 +17,7 @@ pub struct Cases<'a> {
     protocol: Words<'a, Transport>,
     sni: &'a StringArray,
     http_host: &'a StringArray,
+    ja4: &'a StringArray,
     start: &'a TimestampMicrosecondArray,
     tcp_state: Words<'a, TcpState>,
     handshake: &'a BooleanArray,
@@ -75,6 +76,7 @@ impl<'a> Cases<'a> {
         "protocol",
         "sni",
         "http_host",
+        "ja4",
         "start",
         "tcp_state",
         "handshake",
@@ -114,6 +116,7 @@ impl<'a> Cases<'a> {
             protocol: words(fields, "protocol")?,
             sni: texts("sni")?,
             http_host: texts("http_host")?,
+            ja4: texts("ja4")?,
             start: fields.numbers("start")?,
             tcp_state: words(fields, "tcp_state")?,
             handshake: fields.bools("handshake")?,
@@ -148,6 +151,7 @@ impl<'a> Cases<'a> {
             transport: self.protocol.get(row).unwrap_or(Transport::Other),
             sni: text(self.sni, row),
             http_host: text(self.http_host, row),
+            ja4: text(self.ja4, row),
             start: self.start.value(row),
             tcp_state: self.tcp_state.get(row),
             handshake: !self.handshake.is_null(row) && self.handshake.value(row),
@@ -171,8 +175,8 @@ impl<'a> Cases<'a> {
     /// The columns hold whole microseconds.
     fn waited(&self, row: usize, asked_ms: f64) -> (i64, i64) {
         let micros = |ms: f64| (ms * 1e3).round() as i64;
-        let asked = self.start.value(row) + micros(asked_ms);
-        (asked, asked + micros(self.waited_ms.value(row)))
+        let asked = self.start.value(row).saturating_add(micros(asked_ms));
+        (asked, asked.saturating_add(micros(self.waited_ms.value(row))))
     }
 
     fn gates(&self, row: usize) -> Vec<Gate> {
