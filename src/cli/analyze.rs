@@ -26,12 +26,7 @@ pub fn run(arguments: Analyze) -> Result<Exit, CliError> {
     progress.finish();
     let summary = result?;
     summary.warnings.iter().chain(&summary.refused).chain(&summary.damaged).for_each(|line| eprintln!("tamperscope: {line}"));
-    if json {
-        print_json(&summary)?
-    } else {
-        print(&summary, &mut io::stdout().lock())?
-    }
-    Ok(if summary.is_whole() { Exit::Whole } else { Exit::Damaged })
+    give(&summary, json)
 }
 
 fn settings(arguments: Analyze) -> Result<Settings, CliError> {
@@ -80,8 +75,18 @@ fn networks(table: &OwnFile) -> Result<Networks, CliError> {
     Networks::read(&String::from_utf8_lossy(&table.bytes)).map_err(|source| CliError::Networks { path: table.path.clone(), source })
 }
 
+/// The summary as the result; how whole it is as the exit code.
+pub fn give(summary: &Summary, json: bool) -> Result<Exit, CliError> {
+    if json {
+        print_json(summary)?
+    } else {
+        print(summary, &mut io::stdout().lock())?
+    }
+    Ok(if summary.is_whole() { Exit::Whole } else { Exit::Damaged })
+}
+
 /// A table of services and verdicts; columns for the verdicts that occur.
-pub fn print(summary: &Summary, out: &mut impl Write) -> Result<(), CliError> {
+fn print(summary: &Summary, out: &mut impl Write) -> Result<(), CliError> {
     let words: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.word()).filter(|word| summary.verdicts.contains_key(word)).collect();
     let name = |count: &ServiceCount| count.service.clone().unwrap_or_else(|| "(no service)".into());
     let width = summary.services.iter().map(|count| name(count).len()).chain(["service".len()]).max().unwrap_or(0);

@@ -1,24 +1,18 @@
 //! `judge`: finished runs judged again, then the summary.
 
-use std::io;
 use std::path::PathBuf;
 
 use crate::pipeline::{JudgeSettings, judge};
 
-use super::analyze::print;
+use super::analyze::give;
 use super::arguments::Judge;
-use super::{CliError, Exit, OwnFile, catalog, print_json, weights};
+use super::{CliError, Exit, OwnFile, catalog, weights};
 
 pub fn run(arguments: Judge) -> Result<Exit, CliError> {
     let json = arguments.json;
     let summary = judge(&settings(arguments)?)?;
     summary.warnings.iter().for_each(|line| eprintln!("tamperscope: {line}"));
-    if json {
-        print_json(&summary)?
-    } else {
-        print(&summary, &mut io::stdout().lock())?
-    }
-    Ok(if summary.is_whole() { Exit::Whole } else { Exit::Damaged })
+    give(&summary, json)
 }
 
 /// One run is judged in its place unless a folder is given.

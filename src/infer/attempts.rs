@@ -126,7 +126,7 @@ impl Attempt {
             server: server(case),
             block: key(block(case.server_ip)),
             endpoint: endpoint(case),
-            name: name(case).map_or(NONE, |name| key(&*name)),
+            name: name_key(case),
             fingerprint: case.ja4.map_or(NONE, key),
             flow_id: case.flow_id,
             start: case.start,
@@ -204,6 +204,11 @@ pub fn is_private(address: &str) -> bool {
 /// Names compare in lower case.
 pub fn name(case: &Case<'_>) -> Option<String> {
     case.name().map(|(name, _)| name.to_ascii_lowercase())
+}
+
+/// A hash of the name; [`NONE`] where there is none.
+pub fn name_key(case: &Case<'_>) -> i64 {
+    name(case).map_or(NONE, |name| key(&*name))
 }
 
 /// Servers of one block fail together: 24 bits of an IPv4 address, 48 of an IPv6 address.

@@ -43,6 +43,13 @@ pub struct Target {
     pub connects: bool,
 }
 
+impl Target {
+    /// Where connections are asked after, names make no difference.
+    pub fn new(network: i64, endpoint: i64, name: i64, connects: bool) -> Self {
+        Self { network, endpoint, name: if connects { NONE } else { name }, connects }
+    }
+}
+
 /// What the rows say of a target.
 #[derive(Clone, Debug)]
 struct Label {
@@ -150,7 +157,7 @@ impl Bucket {
     }
 
     fn target(&self, connects: bool) -> Target {
-        Target { network: self.network, endpoint: self.endpoint, name: if connects { NONE } else { self.name }, connects }
+        Target::new(self.network, self.endpoint, self.name, connects)
     }
 }
 
@@ -171,7 +178,7 @@ impl Contrasts {
     pub fn ask(&mut self, case: &Case<'_>, attempt: &Attempt) {
         let Some(failure) = attempt.failure() else { return };
         let connects = failure == Failure::Connect;
-        let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: if connects { NONE } else { attempt.name }, connects };
+        let target = Target::new(attempt.network, attempt.endpoint, attempt.name, connects);
         if !self.targets.contains_key(&target) {
             let label = Label {
                 network: self.text(case.network()),
@@ -201,7 +208,7 @@ impl Contrasts {
         let Attempted::LeftOut(why) = attempt.attempted() else { return };
         *self.left_out.entry(why.word()).or_default() += 1;
         if why != LeftOut::NothingOwed {
-            let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: attempt.name, connects: false };
+            let target = Target::new(attempt.network, attempt.endpoint, attempt.name, false);
             if let Some(record) = self.targets.get_mut(&target) {
                 record.left_out += 1;
             }
@@ -336,7 +343,7 @@ impl Contrasts {
     fn other_fingerprints<'a>(&mut self, attempts: impl Iterator<Item = &'a Attempt>) {
         let mut targets: BTreeMap<Target, Vec<&Attempt>> = BTreeMap::new();
         for attempt in attempts.filter(|attempt| attempt.fingerprint != NONE) {
-            let target = Target { network: attempt.network, endpoint: attempt.endpoint, name: attempt.name, connects: false };
+            let target = Target::new(attempt.network, attempt.endpoint, attempt.name, false);
             if self.targets.contains_key(&target) {
                 targets.entry(target).or_default().push(attempt);
             }

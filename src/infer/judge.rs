@@ -6,7 +6,7 @@ use crate::model::Timestamp;
 use crate::model::rows::{FindingRow, FirstReset, FoundNote, ItemNote, Judgement};
 use crate::model::words::*;
 
-use super::attempts::{self, Failure, NONE, failure_by};
+use super::attempts::{self, Failure, failure_by};
 use super::contrasts::{Finding, Target};
 use super::near::{Alive, Near, WEIGHT_MAX, WEIGHT_MIN};
 use super::weights::Worth;
@@ -162,8 +162,8 @@ impl<'a> Judge<'a> {
 
     /// What comparison says of the flow's target.
     fn target(&self, case: &Case<'_>, connects: bool) -> Option<&'a Finding> {
-        let name = if connects { NONE } else { attempts::name(case).map_or(NONE, |name| attempts::key(&*name)) };
-        self.knowledge.finding(&Target { network: attempts::key(case.network()), endpoint: attempts::endpoint(case), name, connects })
+        let network = attempts::key(case.network());
+        self.knowledge.finding(&Target::new(network, attempts::endpoint(case), attempts::name_key(case), connects))
     }
 
     fn confidence(&self, score: f64) -> f64 {

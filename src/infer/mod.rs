@@ -14,7 +14,7 @@ mod judge;
 mod moves;
 mod naming;
 mod near;
-pub mod stats;
+mod stats;
 mod targets;
 #[cfg(test)]
 mod tests;

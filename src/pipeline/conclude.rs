@@ -16,10 +16,12 @@ use crate::table::{
     Spool, TARGETS, TableError, added, attempts, batch, from_spool, seen,
 };
 
-use super::TABLES;
 use super::runs::Runs;
 use super::sink::locked;
 use super::summary::Summary;
+
+/// What a run writes, in the order in which people look at it.
+pub const TABLES: [&str; 7] = ["flows", "findings", "resets", "dns", "contrasts", "targets", "captures"];
 
 const FINDINGS_KEY: SortKey = &["time", "flow_id", "detector"];
 const BY_SERVER: SortKey = &["server", "start", "flow_id", "source"];
@@ -75,7 +77,7 @@ impl Judging<'_> {
         RunTables::new(output, run_id, metadata)
     }
 
-    /// What run.json says of judgement.
+    /// What run.json says of every run: how it was judged, and what it rests on.
     pub fn tell(&self, tell: &mut impl FnMut(&str, Value), summary: &Summary) {
         tell("tamperscope", json!(env!("CARGO_PKG_VERSION")));
         tell("schema_version", json!(SCHEMA_VERSION));
@@ -90,6 +92,14 @@ impl Judging<'_> {
         tell("packets", json!(summary.packets));
         tell("flows", json!(summary.flows));
         tell("verdicts", json!(summary.verdicts));
+        tell("files", json!(summary.files));
+        tell("bytes", json!(summary.bytes));
+        tell("undecoded", json!(summary.undecoded));
+        tell("files_skipped", json!(summary.skipped));
+        tell("files_refused", json!(summary.refused));
+        tell("files_damaged", json!(summary.damaged));
+        tell("warnings", json!(summary.warnings));
+        tell("flows_evicted", json!(summary.evicted));
         tell("controls", summary.controls.clone());
     }
 

@@ -9,13 +9,10 @@ use crate::infer::Answers;
 use crate::model::rows::CaptureRow;
 use crate::table::{CAPTURES, Column, DNS, Output, RESETS, RunTables, Spool, TableError, from_spool, learn_answers};
 
-use super::conclude::{Judging, merge};
+use super::conclude::{Judging, TABLES, merge};
 use super::sink::{Ended, Sink};
 use super::summary::Summary;
 use super::{RunError, Settings};
-
-/// What a run writes, in the order in which people look at it.
-pub const TABLES: [&str; 7] = ["flows", "findings", "resets", "dns", "contrasts", "targets", "captures"];
 
 pub fn finish(
     settings: &Settings,
@@ -46,7 +43,7 @@ pub fn finish(
     summary.run_id = tables.run_id.clone();
     judging.conclude(flows, learnt.knowledge, &tables, &mut summary)?;
     tables.write("captures", CAPTURES, &captures)?;
-    let run = run_json(settings, &judging, &summary, &captures, inventory);
+    let run = run_json(settings, &judging, &summary, &captures);
     summary.output = settings.output.display().to_string();
     output.commit(&TABLES.map(|table| format!("{table}.parquet")), &run)?;
     Ok(summary)
@@ -63,20 +60,12 @@ fn write_dns(tables: &RunTables<'_>, runs: Spool, answers: &mut Answers) -> Resu
 }
 
 /// The sign of completeness, and what was read under which settings.
-fn run_json(settings: &Settings, judging: &Judging<'_>, summary: &Summary, captures: &[CaptureRow], inventory: &Inventory) -> String {
+fn run_json(settings: &Settings, judging: &Judging<'_>, summary: &Summary, captures: &[CaptureRow]) -> String {
     let sources: HashSet<&str> = captures.iter().map(|capture| &*capture.source).collect();
     let mut told = Map::new();
     let mut tell = |key: &str, value: Value| drop(told.insert(key.into(), value));
     judging.tell(&mut tell, summary);
     tell("sources", json!(sources.len()));
-    tell("files", json!(captures.len()));
-    tell("bytes", json!(summary.bytes));
-    tell("undecoded", json!(summary.undecoded));
-    tell("files_skipped", json!(inventory.skipped));
-    tell("files_refused", json!(summary.refused));
-    tell("files_damaged", json!(summary.damaged));
-    tell("warnings", json!(summary.warnings));
-    tell("flows_evicted", json!(summary.evicted));
     tell("max_memory", json!(settings.max_memory));
     format!("{:#}\n", Value::Object(told))
 }

@@ -215,14 +215,6 @@ fn run_json(runs: &[Run], judging: &Judging<'_>, summary: &Summary) -> String {
     let mut tell = |key: &str, value: Value| drop(told.insert(key.into(), value));
     judging.tell(&mut tell, summary);
     tell("sources", json!(runs.iter().map(|run| run.number("sources")).sum::<u64>()));
-    tell("files", json!(summary.files));
-    tell("bytes", json!(summary.bytes));
-    tell("undecoded", json!(summary.undecoded));
-    tell("files_skipped", json!(summary.skipped));
-    tell("files_refused", json!(summary.refused));
-    tell("files_damaged", json!(summary.damaged));
-    tell("warnings", json!(summary.warnings));
-    tell("flows_evicted", json!(summary.evicted));
     tell("judged_again", json!(runs.iter().map(|run| run.text("run_id")).collect::<Vec<_>>()));
     format!("{:#}\n", Value::Object(told))
 }

@@ -17,8 +17,8 @@ mod sink;
 mod source;
 mod summary;
 
+pub use conclude::TABLES;
 pub use decode::Decoded;
-pub use finish::TABLES;
 pub use judge::{JudgeSettings, judge};
 pub use row::{Made, Rows};
 pub use summary::{ServiceCount, Summary};

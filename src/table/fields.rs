@@ -2,6 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::datatypes::ArrowPrimitiveType;
+use arrow::error::ArrowError;
 
 #[derive(Clone, Copy)]
 pub struct Fields<'a>(pub &'a RecordBatch);
@@ -26,6 +27,11 @@ impl<'a> Fields<'a> {
     fn column(self, name: &str) -> Option<&'a ArrayRef> {
         self.0.column_by_name(name)
     }
+}
+
+/// The error of a column that is not there, or has another type.
+pub fn missing(column: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("no column {column}"))
 }
 
 /// The text of a row, where it has one.

@@ -14,6 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::column::{Column, word_positions};
+use super::fields::missing;
 use super::flows::SEEN;
 use super::seen::FinishedFindings;
 
@@ -43,13 +44,18 @@ impl FinishedTable {
     }
 
     fn rows(&self, schema: SchemaRef) -> Result<FinishedRows, ArrowError> {
-        let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&self.path)?)?;
-        let stored = schema.fields().iter().filter(|field| field.name() != SEEN[0].name);
-        let roots = stored.map(|field| file.schema().index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
-        let mask = ProjectionMask::roots(file.parquet_schema(), roots);
-        let reader = file.with_projection(mask).with_batch_size(READ_ROWS).build()?;
+        let stored = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| *name != SEEN[0].name);
+        let reader = columns_of(&self.path, stored)?.with_batch_size(READ_ROWS).build()?;
         Ok(FinishedRows { path: self.path.clone(), reader, schema, positions: self.positions.clone(), findings: self.findings.clone() })
     }
+}
+
+/// A file of which some columns are read.
+pub fn columns_of<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Result<ParquetRecordBatchReaderBuilder<File>, ArrowError> {
+    let file = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let roots = names.map(|name| file.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+    let mask = ProjectionMask::roots(file.parquet_schema(), roots);
+    Ok(file.with_projection(mask))
 }
 
 /// The error with the file that it was met in.
@@ -72,7 +78,7 @@ impl FinishedRows {
             if let Some(findings) = self.findings.as_ref().filter(|_| name == SEEN[0].name) {
                 return findings.seen_of(batch);
             }
-            let column = batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column {name}")))?;
+            let column = batch.column_by_name(name).ok_or_else(|| missing(name))?;
             match self.positions.get(name.as_str()) {
                 Some(positions) => by_position(column, positions),
                 None => Ok(column.clone()),
@@ -94,14 +100,13 @@ impl Iterator for FinishedRows {
 
 /// Words as positions in their list.
 fn by_position(column: &ArrayRef, positions: &HashMap<&str, i32>) -> Result<ArrayRef, ArrowError> {
-    let wrong = |what: String| ArrowError::SchemaError(what);
-    let words = column.as_dictionary_opt::<Int32Type>().ok_or_else(|| wrong("a column of words is no dictionary".into()))?;
-    let values = words.values().as_string_opt::<i32>().ok_or_else(|| wrong("words are no texts".into()))?;
+    let words = column.as_dictionary_opt::<Int32Type>().ok_or_else(|| ArrowError::SchemaError("a column of words is no dictionary".into()))?;
+    let values = words.values().as_string_opt::<i32>().ok_or_else(|| ArrowError::SchemaError("words are no texts".into()))?;
     let places: Vec<Option<i32>> = values.iter().map(|word| positions.get(word?).copied()).collect();
     // A value that no row has may be anything.
     let place = |key: i32| {
         let place = usize::try_from(key).ok().and_then(|key| places.get(key).copied().flatten());
-        place.ok_or_else(|| wrong(format!("{} is no word that is known", values.value(key as usize))))
+        place.ok_or_else(|| ArrowError::SchemaError(format!("{} is no word that is known", values.value(key as usize))))
     };
     Ok(Arc::new(words.keys().iter().map(|key| key.map(place).transpose()).collect::<Result<Int32Array, _>>()?))
 }

@@ -3,7 +3,6 @@
 //! On the way to the tables they stand in the spool beside their flow; of a finished run they stand in `findings`.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +11,9 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use foldhash::fast::FixedState;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::fields::{Fields, text};
-use super::finished::in_file;
+use super::fields::{Fields, missing, text};
+use super::finished::{columns_of, in_file};
 use super::flows::SEEN;
 use crate::infer::COMPARED;
 use crate::model::rows::{FoundNote, Observed, Seen, SeenItem};
@@ -58,11 +55,8 @@ impl FinishedFindings {
     }
 
     fn rows(path: &Path) -> Result<Self, ArrowError> {
-        let file = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-        let roots = Self::COLUMNS.iter().map(|name| file.schema().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let mask = ProjectionMask::roots(file.parquet_schema(), roots);
         let (mut findings, mut captures) = (Self::default(), HashMap::new());
-        for batch in file.with_projection(mask).build()? {
+        for batch in columns_of(path, Self::COLUMNS.into_iter())?.build()? {
             findings.take(&batch?, &mut captures).ok_or_else(|| missing("findings"))?;
         }
         Ok(findings)
@@ -131,8 +125,4 @@ impl FinishedFindings {
 
 fn place(flow_id: i64, detector: &str) -> u64 {
     FixedState::with_seed(0).hash_one((flow_id, detector))
-}
-
-fn missing(column: &str) -> ArrowError {
-    ArrowError::SchemaError(format!("no column {column}"))
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use arrow::error::ArrowError;
 
-use super::cases::words;
+use super::cases::{Words, words};
 use super::column::word_index;
-use super::fields::{Fields, number, text};
+use super::fields::{Fields, missing, number, text};
 use crate::model::Side;
 use crate::model::words::{HostSource, Transport};
 use crate::service::{Catalog, Clues, Membership};
@@ -27,24 +27,33 @@ fn with_services_of_names(batch: &RecordBatch, catalog: &Catalog) -> Result<Reco
 
 fn with_services_of_flows(batch: &RecordBatch, catalog: &Catalog) -> Result<RecordBatch, ArrowError> {
     let flows = Flows::new(batch).ok_or_else(|| missing("service"))?;
-    let named: Vec<(Option<Membership>, Option<HostSource>, bool)> = (0..batch.num_rows()).map(|row| flows.named(row, catalog)).collect();
-    let service = |(row, (membership, _, stays)): (usize, &(Option<Membership>, Option<HostSource>, bool))| {
-        if *stays { text(flows.service, row).map(Into::into) } else { membership.as_ref().map(|member| member.service.to_string()) }
-    };
-    let role = |(row, (membership, _, stays)): (usize, &(Option<Membership>, Option<HostSource>, bool))| {
-        if *stays { number(flows.role, row) } else { membership.as_ref().and_then(|member| member.role).map(word_index) }
-    };
-    let services: StringArray = named.iter().enumerate().map(service).collect();
-    let roles: Int32Array = named.iter().enumerate().map(role).collect();
-    let sources: Int32Array = named.iter().map(|(_, source, _)| source.map(word_index)).collect();
+    let named: Vec<Named> = (0..batch.num_rows()).map(|row| flows.named(row, catalog)).collect();
+    let services: StringArray = named.iter().map(|named| named.service.as_deref()).collect();
+    let roles: Int32Array = named.iter().map(|named| named.role).collect();
+    let sources: Int32Array = named.iter().map(|named| named.source.map(word_index)).collect();
     replaced(batch, vec![("service", Arc::new(services)), ("role", Arc::new(roles)), ("host_source", Arc::new(sources))])
+}
+
+/// What a row says of its service.
+struct Named {
+    service: Option<String>,
+    /// By position.
+    role: Option<i32>,
+    source: Option<HostSource>,
+}
+
+impl Named {
+    fn new(member: Option<Membership>, source: Option<HostSource>) -> Self {
+        let role = member.as_ref().and_then(|member| member.role).map(word_index);
+        Self { service: member.map(|member| member.service.to_string()), role, source }
+    }
 }
 
 /// The columns of `flows` that tell what a flow is for.
 struct Flows<'a> {
     host: &'a StringArray,
-    host_source: super::cases::Words<'a, HostSource>,
-    protocol: super::cases::Words<'a, Transport>,
+    host_source: Words<'a, HostSource>,
+    protocol: Words<'a, Transport>,
     server_ip: &'a StringArray,
     server_port: &'a Int32Array,
     service: &'a StringArray,
@@ -65,18 +74,17 @@ impl<'a> Flows<'a> {
         })
     }
 
-    /// Membership, the fact that told, and whether the row stays as it is.
-    fn named(&self, row: usize, catalog: &Catalog) -> (Option<Membership>, Option<HostSource>, bool) {
+    /// By the catalog, where a name or an address tells; else as it was where payload told.
+    fn named(&self, row: usize, catalog: &Catalog) -> Named {
         let source = self.host_source.get(row);
-        match (text(self.host, row), source) {
-            (Some(host), source) => match catalog.by_host(host) {
-                Some(member) => (Some(member), source, false),
-                None => (None, source, source == Some(HostSource::Wire)),
-            },
-            (None, Some(HostSource::Wire)) => (None, source, true),
+        let by_name = text(self.host, row).map(|host| catalog.by_host(host));
+        match (by_name, source) {
+            (Some(Some(member)), _) => Named::new(Some(member), source),
+            (_, Some(HostSource::Wire)) => Named { service: text(self.service, row).map(Into::into), role: number(self.role, row), source },
+            (Some(None), _) => Named::new(None, source),
             (None, _) => {
                 let named = self.clues(row).map(|clues| catalog.name(&clues)).unwrap_or_default();
-                (named.membership, named.host_source, false)
+                Named::new(named.membership, named.host_source)
             }
         }
     }
@@ -87,10 +95,6 @@ impl<'a> Flows<'a> {
         let transport = self.protocol.get(row)?;
         Some(Clues { name: None, server, server_port, client: Side::Low, transport, alpn: &[], recognised: &[], heads: None, stun: None })
     }
-}
-
-fn missing(column: &str) -> ArrowError {
-    ArrowError::SchemaError(format!("no column {column}"))
 }
 
 /// The batch with some of its columns changed.
